@@ -1,0 +1,16 @@
+//! The schema, one file per change. Expand first, contract a release later; never edit one that shipped.
+//!
+//! Never uses `entity`: a migration must mean the same for ever, whatever the entities become.
+
+pub use sea_orm_migration::prelude::*;
+
+mod m20261124_000001_house;
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261124_000001_house::Migration)]
+    }
+}

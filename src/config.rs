@@ -1,0 +1,657 @@
+//! Configuration: one table of keys, from which the struct, `conf/keyward.toml` and the names in the environment come.
+//!
+//! Layers, the later one wins: defaults, the file, the plain names that deployments expect (`PORT`, `DATABASE_URL`),
+//! `KEYWARD__SECTION__KEY`, the command line. Every problem is found before any is reported.
+
+use config::{Environment, File, FileFormat};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// A value that is written as one text.
+trait Field: Sized {
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+macro_rules! keys {
+    ($(#[doc = $about:literal] $section:ident: $Struct:ident { $($(#[doc = $doc:literal])* $key:ident: $type:ty = $default:literal $(, $plain:literal)* ;)* })*) => {
+        #[derive(Clone, Debug)]
+        pub struct Config { $(pub $section: $Struct),* }
+
+        $(#[doc = $about] #[derive(Clone, Debug)] pub struct $Struct { $($(#[doc = $doc])* pub $key: $type),* })*
+
+        /// Every key: its dotted name, meaning, default and plain names in the environment.
+        pub const KEYS: &[Key] = &[$($(Key {
+            section: stringify!($section), about: $about, name: stringify!($key),
+            doc: concat!($($doc, "\n"),*), default: $default, plain: &[$($plain),*],
+        }),*),*];
+
+        fn build(texts: &Texts, problems: &mut Vec<Problem>) -> Option<Config> {
+            $(let $section = ($(texts.read::<$type>(concat!(stringify!($section), ".", stringify!($key)), $default, problems),)*);)*
+            if !problems.is_empty() { return None; }
+            Some(Config { $($section: { let ($($key,)*) = $section; $Struct { $($key: $key?),* } }),* })
+        }
+    };
+}
+
+/// One line of the table of keys.
+pub struct Key {
+    pub section: &'static str,
+    pub about: &'static str,
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub default: &'static str,
+    pub plain: &'static [&'static str],
+}
+
+keys! {
+    /// Where and how the server listens.
+    server: Server {
+        /// Address and port. `PORT` alone changes only the port.
+        listen: SocketAddr = "127.0.0.1:8080";
+        /// What browsers and applications reach this server as. Empty: http://localhost and the port.
+        public_url: Option<Url> = "", "PUBLIC_URL";
+        /// Networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto count.
+        trusted_proxies: List<IpNet> = "";
+        /// Worker threads; 0 is one per core.
+        workers: usize = "0";
+        /// Where the embedded database, the key file and operator's files are kept.
+        data_dir: PathBuf = "data";
+    }
+    /// The database.
+    database: Database {
+        /// sqlite:, postgres: or mysql: URL. Empty: a SQLite file in the data directory.
+        url: Secret = "", "DATABASE_URL";
+        /// Connections to PostgreSQL or MariaDB at most.
+        pool_size: u32 = "20", "DATABASE_POOL_SIZE";
+    }
+    /// What seals private keys and other secrets at rest.
+    secrets: Secrets {
+        /// 32 bytes as base64 or hexadecimal. Empty: the file master.key in the data directory, made at the first start.
+        encryption_key: Secret = "", "ENCRYPTION_KEY";
+    }
+    /// The first administrator of an unattended installation; used only while there is none.
+    bootstrap: Bootstrap {
+        /// Their e-mail address.
+        email: Option<String> = "";
+        /// Their password.
+        password: Secret = "";
+    }
+    /// The brand of the default tenant; other tenants set their own.
+    brand: Brand {
+        /// Name of the product, on each page.
+        name: String = "Sign in", "APP_NAME";
+        /// One line under the name on the front page.
+        tagline: Option<String> = "", "APP_TAGLINE";
+        /// A sentence or two on the front page.
+        description: Option<String> = "", "APP_DESCRIPTION";
+        /// A path below /assets/ (files in assets/ of the data directory) or an https URL.
+        logo_url: Option<Picture> = "", "APP_LOGO_URL";
+        /// The same for the small icon in the browser's tab.
+        favicon: Option<Picture> = "", "APP_FAVICON";
+        /// From which buttons, links and focus rings are coloured.
+        primary_color: Color = "#4f46e5", "APP_PRIMARY_COLOR";
+        /// The second colour, for large areas.
+        secondary_color: Option<Color> = "", "APP_SECONDARY_COLOR";
+        /// Who stands behind it, in the footer.
+        company_name: Option<String> = "", "APP_COMPANY_NAME";
+        /// Where people get help.
+        support_email: Option<String> = "", "APP_SUPPORT_EMAIL";
+        /// Where people get help.
+        support_url: Option<Url> = "", "APP_SUPPORT_URL";
+        /// The privacy policy.
+        privacy_url: Option<Url> = "", "APP_PRIVACY_URL";
+        /// The terms of use.
+        terms_url: Option<Url> = "", "APP_TERMS_URL";
+        /// Must equal the host of public_url: a check against a copied configuration.
+        domain: Option<String> = "", "APP_DOMAIN";
+    }
+    /// How passwords are hashed (Argon2id) and what they must be.
+    password: Password {
+        /// Memory per hash in KiB (OWASP's least is 19456 with 2 iterations).
+        memory_kib: u32 = "19456";
+        /// Passes over the memory.
+        iterations: u32 = "2";
+        /// Lanes.
+        parallelism: u32 = "1";
+        /// Memory for all hashes at once in MiB; 0 is one hash per core.
+        memory_budget_mib: u32 = "0";
+        /// Fewest characters (NIST SP 800-63B-4 section 3.1.1.2: 15 where a password is all).
+        min_length: u32 = "15";
+    }
+    /// How long people stay signed in.
+    sessions: Sessions {
+        /// From sign-in to the end, however busy.
+        lifetime: Span = "24h";
+        /// The same when "stay signed in" was ticked.
+        remember_lifetime: Span = "30d";
+        /// Ended when unused for this long.
+        idle: Span = "24h";
+        /// The same when "stay signed in" was ticked.
+        remember_idle: Span = "14d";
+    }
+    /// How long codes and tokens live.
+    tokens: Tokens {
+        /// Authorization codes; never over 10 minutes (RFC 6749 section 4.1.2).
+        code: Span = "60s";
+        /// Access tokens.
+        access: Span = "15m", "JWT_EXPIRES_IN";
+        /// ID tokens.
+        id: Span = "1h";
+        /// Refresh tokens, unused.
+        refresh_idle: Span = "30d";
+        /// Refresh tokens, in all.
+        refresh_max: Span = "180d";
+        /// How long the token before the newest still gets the same answer, for lost replies and races; 60s at most.
+        refresh_grace: Span = "10s";
+    }
+    /// Signing keys.
+    keys: Keys {
+        /// RSA key size in bits: 2048, 3072 or 4096.
+        rsa_bits: u32 = "2048";
+        /// A new key is made when the one that signs is this old.
+        rotate_after: Span = "90d";
+        /// The new key is published this long before it signs.
+        publish_ahead: Span = "24h";
+    }
+    /// Throttles.
+    limits: Limits {
+        /// Wrong sign-ins per account and address prefix in the window.
+        sign_in_attempts: u32 = "5";
+        /// Wrong sign-ins per address prefix in the window.
+        sign_in_per_address: u32 = "100";
+        /// Wrong sign-ins per account from everywhere in the window; known browsers are not counted in.
+        sign_in_per_account: u32 = "50";
+        /// The window of these.
+        sign_in_window: Span = "15m";
+        /// Unfinished sign-ins that one address prefix may have open.
+        flows_per_address: u32 = "1000";
+    }
+    /// What is logged.
+    log: Log {
+        /// error, warn, info or debug.
+        level: Level = "info", "LOG_LEVEL";
+        /// text or json.
+        format: Format = "text";
+    }
+}
+
+/// A list written with commas, or as a TOML array.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct List<T>(pub Vec<T>);
+
+/// A span of time: a number and s, m, h or d.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span(pub Duration);
+
+/// A text that is never shown.
+#[derive(Clone, Default, PartialEq)]
+pub struct Secret(pub Zeroizing<String>);
+
+/// `#rgb` or `#rrggbb`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Color(pub u8, pub u8, pub u8);
+
+/// A picture of the brand: a path of ours below `/assets/`, or an https URL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture(pub String);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "Secret(unset)" } else { "Secret(..)" })
+    }
+}
+
+impl Secret {
+    pub fn is_set(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+impl Level {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+        }
+    }
+}
+
+macro_rules! field {
+    ($($type:ty: $what:literal, $read:expr;)*) => {$(
+        impl Field for $type {
+            fn read(text: &str) -> Result<Self, String> {
+                let read: fn(&str) -> Option<$type> = $read;
+                read(text).ok_or_else(|| format!("must be {}", $what))
+            }
+        }
+    )*};
+}
+
+field! {
+    SocketAddr: "an address and a port, such as 127.0.0.1:8080", |t| t.parse().ok();
+    Url: "an absolute http or https URL", |t| Url::parse(t).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    IpNet: "a network such as 10.0.0.0/8 or an address", |t| t.parse().ok().or_else(|| t.parse::<std::net::IpAddr>().ok().map(IpNet::from));
+    u32: "a whole number", |t| t.parse().ok();
+    usize: "a whole number", |t| t.parse().ok();
+    String: "a text without control characters", |t| (!t.chars().any(char::is_control)).then(|| t.to_owned());
+    PathBuf: "a path", |t| (!t.is_empty()).then(|| PathBuf::from(t));
+    Secret: "a text", |t| Some(Secret(Zeroizing::new(t.to_owned())));
+    Span: "a number and s, m, h or d, such as 15m", read_span;
+    Color: "a colour such as #4f46e5", read_color;
+    Picture: "a path below /assets/ or an https URL", read_picture;
+    Level: "error, warn, info or debug", |t| match t { "error" => Some(Level::Error), "warn" => Some(Level::Warn), "info" => Some(Level::Info), "debug" => Some(Level::Debug), _ => None };
+    Format: "text or json", |t| match t { "text" => Some(Format::Text), "json" => Some(Format::Json), _ => None };
+}
+
+impl<T: Field> Field for Option<T> {
+    fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Ok(None) } else { T::read(text).map(Some) }
+    }
+}
+
+impl<T: Field> Field for List<T> {
+    fn read(text: &str) -> Result<Self, String> {
+        text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(T::read).collect::<Result<_, _>>().map(List)
+    }
+}
+
+fn read_span(text: &str) -> Option<Span> {
+    let unit = match text.as_bytes().last()? {
+        b's' => 1,
+        b'm' => 60,
+        b'h' => 3600,
+        b'd' => 86400,
+        _ => return None,
+    };
+    let count: u64 = text[..text.len() - 1].trim().parse().ok()?;
+    // A century bounds all arithmetic on instants.
+    let seconds = count.checked_mul(unit).filter(|s| *s <= 100 * 366 * 86400)?;
+    Some(Span(Duration::from_secs(seconds)))
+}
+
+fn read_color(text: &str) -> Option<Color> {
+    let hex = text.strip_prefix('#').filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let at = |i: usize, n: usize| u8::from_str_radix(&hex[i..i + n], 16).ok();
+    match hex.len() {
+        3 => Some(Color(at(0, 1)? * 17, at(1, 1)? * 17, at(2, 1)? * 17)),
+        6 => Some(Color(at(0, 2)?, at(2, 2)?, at(4, 2)?)),
+        _ => None,
+    }
+}
+
+fn read_picture(text: &str) -> Option<Picture> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if let Some(file) = text.strip_prefix("/assets/") {
+        return (!file.is_empty() && !file.starts_with('.') && file.chars().all(plain)).then(|| Picture(text.to_owned()));
+    }
+    let url = Url::parse(text).ok().filter(|u| u.scheme() == "https" && u.username().is_empty())?;
+    Some(Picture(url.to_string()))
+}
+
+/// Something wrong with the configuration, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    pub origin: String,
+    pub key: String,
+    pub says: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}", self.origin, self.key, self.says)
+    }
+}
+
+/// Where configuration comes from.
+#[derive(Default)]
+pub struct Sources {
+    pub file: Option<PathBuf>,
+    pub environment: HashMap<String, String>,
+    /// From the command line: dotted key and value.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+impl Sources {
+    /// The process's own environment.
+    #[allow(clippy::disallowed_methods)]
+    pub fn from_process() -> Self {
+        Self { environment: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(), ..Self::default() }
+    }
+
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// Every problem there is, not only the first.
+    pub fn load(self) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
+        let mut problems = vec![];
+        let mut warnings = vec![];
+        let texts = self.texts(&mut problems, &mut warnings);
+        let config = build(&texts, &mut problems);
+        if let Some(config) = &config {
+            check(config, &texts, &mut problems);
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok((config, warnings)),
+            _ => Err(problems),
+        }
+    }
+
+    fn texts(self, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Texts {
+        let mut texts = Texts::default();
+        let mut builder = config::Config::builder();
+        let mut toml = None;
+        if let Some(path) = &self.file {
+            match std::fs::read_to_string(path) {
+                Ok(text) => {
+                    builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+                    toml = Some((path.clone(), text));
+                }
+                Err(e) => problems.push(Problem { origin: path.display().to_string(), key: String::new(), says: format!("cannot be read: {e}") }),
+            }
+        }
+        let environment = with_files(self.environment, problems);
+        let ours: HashMap<String, String> = environment.iter().filter(|(k, _)| k.starts_with("KEYWARD__")).map(|(k, v)| (k.clone(), v.clone())).collect();
+        builder = builder.add_source(Environment::with_prefix("KEYWARD").prefix_separator("__").separator("__").source(Some(ours)));
+        match builder.build() {
+            Ok(merged) => flatten(&merged, &mut texts.values, problems),
+            Err(e) => problems.push(Problem { origin: toml.as_ref().map_or_else(|| "configuration".into(), |(p, _)| p.display().to_string()), key: String::new(), says: e.to_string().replace('\n', " ") }),
+        }
+        for key in texts.values.keys() {
+            let origin = match (environment.contains_key(&env_name(key)), &toml) {
+                (true, _) => format!("environment {}", env_name(key)),
+                (false, Some((path, text))) => format!("{} line {}", path.display(), line_of(text, key)),
+                (false, None) => "configuration".into(),
+            };
+            texts.origins.insert(key.clone(), origin);
+        }
+        for key in KEYS {
+            let dotted = format!("{}.{}", key.section, key.name);
+            for plain in key.plain {
+                let Some(value) = environment.get(*plain).filter(|_| !environment.contains_key(&env_name(&dotted))) else { continue };
+                texts.values.insert(dotted.clone(), value.clone());
+                texts.origins.insert(dotted.clone(), format!("environment {plain}"));
+            }
+        }
+        if let Some(port) = environment.get("PORT").filter(|_| !environment.contains_key(&env_name("server.listen"))) {
+            let listen = texts.values.get("server.listen").map_or("127.0.0.1:8080", String::as_str);
+            let host = listen.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+            let value = format!("{host}:{port}");
+            texts.values.insert("server.listen".into(), value);
+            texts.origins.insert("server.listen".into(), "environment PORT".into());
+        }
+        for (key, value) in self.flags {
+            texts.values.insert(key.into(), value);
+            texts.origins.insert(key.into(), "command line".into());
+        }
+        let known: Vec<String> = KEYS.iter().map(|k| format!("{}.{}", k.section, k.name)).collect();
+        for (key, origin) in &texts.origins {
+            if !known.contains(key) {
+                let problem = Problem { origin: origin.clone(), key: key.clone(), says: format!("is not a key{}", nearest(key, &known)) };
+                // A file is ours alone, so a wrong name in it stops the start; the environment is shared with others.
+                if origin.starts_with("environment") { warnings.push(problem) } else { problems.push(problem) }
+            }
+        }
+        for name in environment.keys().filter(|n| n.starts_with("APP_") && !KEYS.iter().any(|k| k.plain.contains(&n.as_str()))) {
+            warnings.push(Problem { origin: format!("environment {name}"), key: name.clone(), says: "is not a name that is known".into() });
+        }
+        texts
+    }
+}
+
+#[derive(Default)]
+struct Texts {
+    values: BTreeMap<String, String>,
+    origins: BTreeMap<String, String>,
+}
+
+impl Texts {
+    fn read<T: Field>(&self, key: &str, default: &str, problems: &mut Vec<Problem>) -> Option<T> {
+        let text = self.values.get(key).map_or(default, |v| v.trim());
+        match T::read(text) {
+            Ok(value) => Some(value),
+            Err(says) => {
+                problems.push(self.problem(key, says));
+                None
+            }
+        }
+    }
+
+    fn problem(&self, key: &str, says: String) -> Problem {
+        Problem { origin: self.origins.get(key).cloned().unwrap_or_else(|| "default".into()), key: key.into(), says }
+    }
+}
+
+/// What one key alone cannot show.
+fn check(config: &Config, texts: &Texts, problems: &mut Vec<Problem>) {
+    let mut no = |key: &str, says: &str| problems.push(texts.problem(key, says.into()));
+    if let Some(url) = &config.server.public_url {
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+            no("server.public_url", "must have no query, fragment or user");
+        }
+        if url.path() != "/" {
+            no("server.public_url", "must have no path: tenants are told apart by it");
+        }
+        if url.scheme() == "http" && !loopback(url) {
+            no("server.public_url", "must be https unless it is localhost");
+        }
+        if let Some(domain) = &config.brand.domain
+            && url.host_str() != Some(domain)
+        {
+            no("brand.domain", "differs from the host of server.public_url");
+        }
+    }
+    if !matches!(config.keys.rsa_bits, 2048 | 3072 | 4096) {
+        no("keys.rsa_bits", "must be 2048, 3072 or 4096");
+    }
+    if config.tokens.code.0 > Duration::from_secs(600) || config.tokens.code.0.is_zero() {
+        no("tokens.code", "must be between 1s and 10m");
+    }
+    if config.tokens.refresh_grace.0 > Duration::from_secs(60) {
+        no("tokens.refresh_grace", "must be at most 60s");
+    }
+    if config.password.memory_kib < 7168 || config.password.iterations == 0 || config.password.parallelism == 0 || config.password.parallelism > 64 {
+        no("password.memory_kib", "must be at least 7168, with 1 iteration and 1 to 64 lanes");
+    }
+    if !(8..=128).contains(&config.password.min_length) {
+        no("password.min_length", "must be between 8 and 128");
+    }
+    if config.database.pool_size == 0 {
+        no("database.pool_size", "must be at least 1");
+    }
+    if config.bootstrap.email.is_some() != config.bootstrap.password.is_set() {
+        no("bootstrap.email", "and bootstrap.password must be set together");
+    }
+    for (key, span) in [("tokens.access", config.tokens.access), ("tokens.id", config.tokens.id), ("sessions.lifetime", config.sessions.lifetime), ("sessions.idle", config.sessions.idle), ("limits.sign_in_window", config.limits.sign_in_window)] {
+        if span.0 < Duration::from_secs(10) {
+            no(key, "must be at least 10s");
+        }
+    }
+}
+
+/// Whether a URL names this machine itself.
+pub fn loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+impl Config {
+    /// What the default tenant is reached as.
+    pub fn public_url(&self) -> String {
+        match &self.server.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://localhost:{}", self.server.listen.port()),
+        }
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.server.data_dir
+    }
+}
+
+/// `server.listen` is `KEYWARD__SERVER__LISTEN`.
+pub fn env_name(key: &str) -> String {
+    format!("KEYWARD__{}", key.replace('.', "__").to_uppercase())
+}
+
+/// Any name with `_FILE` appended reads the value from that file.
+fn with_files(mut environment: HashMap<String, String>, problems: &mut Vec<Problem>) -> HashMap<String, String> {
+    let plain = |name: &str| name.starts_with("KEYWARD__") || KEYS.iter().any(|k| k.plain.contains(&name));
+    let named: Vec<(String, String)> = environment.iter().filter_map(|(k, v)| Some((k.strip_suffix("_FILE")?.to_owned(), v.clone()))).filter(|(k, _)| plain(k)).collect();
+    for (name, path) in named {
+        environment.remove(&format!("{name}_FILE"));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                environment.insert(name, text.trim_end_matches(['\n', '\r']).to_owned());
+            }
+            Err(e) => problems.push(Problem { origin: format!("environment {name}_FILE"), key: path, says: format!("cannot be read: {e}") }),
+        }
+    }
+    environment
+}
+
+fn flatten(merged: &config::Config, values: &mut BTreeMap<String, String>, problems: &mut Vec<Problem>) {
+    let Ok(root) = merged.clone().try_deserialize::<serde_json::Value>() else { return };
+    for (section, table) in root.as_object().into_iter().flatten() {
+        let Some(table) = table.as_object() else {
+            problems.push(Problem { origin: "configuration".into(), key: section.clone(), says: "stands outside a [section]".into() });
+            continue;
+        };
+        for (name, value) in table {
+            values.insert(format!("{section}.{name}"), as_text(value));
+        }
+    }
+}
+
+fn as_text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => items.iter().map(as_text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+fn line_of(toml: &str, key: &str) -> usize {
+    let Some((section, name)) = key.split_once('.') else { return 1 };
+    let mut here = String::new();
+    for (number, line) in toml.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[') {
+            here = header.trim_end_matches(']').trim().to_lowercase();
+        }
+        let found = line.split_once('=').map(|(k, _)| k.trim().trim_matches('"').to_lowercase());
+        if found.as_deref() == Some(key) || (here == section && found.as_deref() == Some(name)) {
+            return number + 1;
+        }
+    }
+    1
+}
+
+/// The known key that a mistyped one is likely to mean.
+fn nearest(key: &str, known: &[String]) -> String {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let near = known.iter().find(|k| {
+        let other = k.rsplit('.').next().unwrap_or(k);
+        other == name || (name.len() > 3 && (other.starts_with(&name[..name.len().min(4)]) || name.chars().filter(|c| !other.contains(*c)).count() == 0))
+    });
+    near.map(|k| format!("; is {k} meant?")).unwrap_or_default()
+}
+
+/// The text of `conf/keyward.toml`.
+pub fn reference() -> String {
+    let mut text = String::from("# Every key of the configuration, with its default. Written by a test from src/config.rs; do not edit.\n# Each can be set in the environment too, under the name that stands beside it; any name with _FILE reads a file.\n");
+    let mut section = "";
+    for key in KEYS {
+        if key.section != section {
+            section = key.section;
+            text += &format!("\n#{}[{section}]\n", key.about.trim_end().replace('\n', "\n#").to_owned() + "\n");
+        }
+        let names: Vec<String> = std::iter::once(env_name(&format!("{section}.{}", key.name))).chain(key.plain.iter().map(|p| (*p).to_owned())).collect();
+        text += &format!("\n#{}# {}\n#{} = {:?}\n", key.doc.trim_end().replace('\n', "\n#") + "\n", names.join(", "), key.name, key.default);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, environment: &[(&str, &str)]) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), toml).unwrap();
+        Sources { file: Some(file.path().into()), environment: environment.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(), flags: vec![] }.load()
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        let (config, warnings) = Sources::default().load().unwrap();
+        assert_eq!(config.public_url(), "http://localhost:8080");
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once_with_key_and_line() {
+        let problems = load("[server]\nlisten = \"nowhere\"\nlistne = 1\n\n[tokens]\ncode = \"1d\"\naccess = \"soon\"\n", &[("DATABASE_POOL_SIZE", "many")]).unwrap_err();
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let all = said.join("\n");
+        for part in ["line 2: server.listen must be", "line 3: server.listne is not a key", "line 7: tokens.access must be", "environment DATABASE_POOL_SIZE: database.pool_size must be"] {
+            assert!(all.contains(part), "{part} missing in\n{all}");
+        }
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_names_of_ours_over_plain_ones() {
+        let (config, _) = load("[server]\nlisten = \"127.0.0.1:1\"\n[brand]\nname = \"File\"\n", &[("PORT", "9000"), ("APP_NAME", "Plain"), ("KEYWARD__BRAND__NAME", "Ours")]).unwrap();
+        assert_eq!(config.server.listen.port(), 9000);
+        assert_eq!(config.brand.name, "Ours");
+    }
+
+    #[test]
+    fn a_secret_can_stand_in_a_file() {
+        let secret = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(secret.path(), "postgres://x\n").unwrap();
+        let (config, _) = load("", &[("DATABASE_URL_FILE", secret.path().to_str().unwrap())]).unwrap();
+        assert_eq!(config.database.url.0.as_str(), "postgres://x");
+    }
+
+    #[test]
+    fn clear_text_http_is_for_localhost_alone() {
+        assert!(load("[server]\npublic_url = \"http://id.example\"\n", &[]).is_err());
+        assert!(load("[server]\npublic_url = \"https://id.example\"\n", &[]).is_ok());
+    }
+
+    #[test]
+    fn the_reference_in_conf_is_what_the_code_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/keyward.toml");
+        let now = std::fs::read_to_string(path).unwrap_or_default();
+        if now != reference() {
+            std::fs::write(path, reference()).unwrap();
+            panic!("conf/keyward.toml was behind src/config.rs and has been written anew; commit it");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! locale
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Locale {
+    En,
+    De,
+}
