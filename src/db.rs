@@ -233,11 +233,8 @@ impl Db {
     pub async fn check_master_key(&self, check: Hash, now: Micros) -> Result<()> {
         let matches = self
             .write(async move |tx| {
-                let row = deployment::ActiveModel {
-                    id: Set(1),
-                    master_key_check: Set(check.clone()),
-                    created_at: Set(now),
-                };
+                let row =
+                    deployment::ActiveModel { id: Set(1), master_key_check: Set(check.clone()), created_at: Set(now) };
                 // Two servers may start at once: the first row stays.
                 insert_if_new(tx, deployment::Entity::insert(row).into_query()).await?;
                 let row = deployment::Entity::find_by_id(1).one(tx).await?;
@@ -293,7 +290,9 @@ impl Tx {
     /// A closure that swallowed the error of a statement has failed all the same.
     fn judged<T>(&self, outcome: Result<T>) -> Result<T> {
         match outcome {
-            Ok(_) if self.state.load(Ordering::Relaxed) != CLEAN => Err(Error::internal("a failed statement was ignored")),
+            Ok(_) if self.state.load(Ordering::Relaxed) != CLEAN => {
+                Err(Error::internal("a failed statement was ignored"))
+            }
             outcome => outcome,
         }
     }

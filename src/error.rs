@@ -201,7 +201,8 @@ impl From<sea_orm::DbErr> for Error {
         use sea_orm::DbErr;
         match e {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Error::unavailable(e),
-            DbErr::Exec(sea_orm::RuntimeErr::SqlxError(ref cause)) | DbErr::Query(sea_orm::RuntimeErr::SqlxError(ref cause))
+            DbErr::Exec(sea_orm::RuntimeErr::SqlxError(ref cause))
+            | DbErr::Query(sea_orm::RuntimeErr::SqlxError(ref cause))
                 if lost(cause) =>
             {
                 Error::unavailable(e)
@@ -218,7 +219,9 @@ fn lost(cause: &sea_orm::SqlxError) -> bool {
         SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed => true,
         // SQLite: busy 5, read-only 8, I/O 10, full 13. PostgreSQL: 57xxx shutdown, 53xxx resources, 25006 read-only.
         SqlxError::Database(e) => e.code().is_some_and(|code| {
-            matches!(code.as_ref(), "5" | "8" | "10" | "13" | "25006") || code.starts_with("57P") || code.starts_with("53")
+            matches!(code.as_ref(), "5" | "8" | "10" | "13" | "25006")
+                || code.starts_with("57P")
+                || code.starts_with("53")
         }),
         _ => false,
     }

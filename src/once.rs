@@ -51,3 +51,51 @@ pub async fn spend_link(tx: &Tx, tenant: TenantId, (purpose, hash): (LinkPurpose
         .await?;
     Ok(won(spent.rows_affected))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::tests::each_database;
+
+    fn winners(results: &[bool]) -> usize {
+        results.iter().filter(|won| **won).count()
+    }
+
+    #[tokio::test]
+    async fn a_jti_is_accepted_once__rfc7523_3() {
+        each_database(async |f| {
+            let tenant = f.tenant;
+            let spend = async |n: u8| {
+                f.db.write(async move |tx| spend_jti(tx, tenant, Hash(vec![n; 32]), Micros(9)).await).await.unwrap()
+            };
+            assert_eq!(winners(&f.at_once(16, async |_| spend(1).await).await), 1);
+            assert!(spend(2).await);
+            assert!(!spend(1).await);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_link_works_once_in_time_and_for_its_purpose() {
+        each_database(async |f| {
+            let (tenant, hash) = (f.tenant, Hash(vec![7; 32]));
+            let link = link::Model {
+                tenant_id: tenant,
+                hash: hash.clone(),
+                purpose: LinkPurpose::Setup,
+                created_at: Micros(0),
+                expires_at: Micros(100),
+                spent_at: None,
+            };
+            f.db.write(async move |tx| put_link(tx, link.clone()).await).await.unwrap();
+            let spend = async |hash: Hash, now: Micros| {
+                let what = async move |tx: &Tx| spend_link(tx, tenant, (LinkPurpose::Setup, &hash), now).await;
+                f.db.write(what).await.unwrap()
+            };
+            assert!(!spend(hash.clone(), Micros(100)).await, "expired");
+            assert!(!spend(Hash(vec![8; 32]), Micros(5)).await, "unknown");
+            assert_eq!(winners(&f.at_once(16, async |_| spend(hash.clone(), Micros(5)).await).await), 1);
+        })
+        .await;
+    }
+}
