@@ -196,7 +196,15 @@ impl Db {
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             }
             // READ COMMITTED is set for the session: asking here would cost a round trip each time.
-            let tx = Tx::new(self.read.begin().await?);
+            let tx = match self.read.begin().await {
+                Ok(inner) => Tx::new(inner),
+                // The server hung up on a pooled connection; nothing was sent yet, so another one will do.
+                Err(e) if pause_ms == 0 && !matches!(e, DbErr::ConnectionAcquire(_)) => {
+                    last = Some(e.into());
+                    continue;
+                }
+                Err(e) => return Err(e.into()),
+            };
             let outcome = match tokio::time::timeout(DEADLINE, f(&tx)).await {
                 Ok(outcome) => tx.judged(outcome),
                 Err(_) => Err(late()),

@@ -100,12 +100,11 @@ fn key(rule: &Rule, material: &[u8]) -> Vec<u8> {
 ///
 /// MariaDB assigns from left to right and sees what it has assigned, so `expires_at`, which decides, comes last.
 fn raise(backend: DbBackend, tenant: TenantId, rules: &BTreeMap<Vec<u8>, Rule>, now: Micros) -> Statement {
-    let quote = if backend == DbBackend::MySql { '`' } else { '"' };
+    let mysql = backend == DbBackend::MySql;
+    let quote = if mysql { '`' } else { '"' };
     let q = |name: &str| format!("{quote}{name}{quote}");
-    let (old, new): (&dyn Fn(&str) -> String, &dyn Fn(&str) -> String) = match backend {
-        DbBackend::MySql => (&q, &|name| format!("VALUES({})", q(name))),
-        _ => (&|name| format!("{}.{}", q("throttle"), q(name)), &|name| format!("excluded.{}", q(name))),
-    };
+    let old = |name: &str| if mysql { q(name) } else { format!("{}.{}", q("throttle"), q(name)) };
+    let new = |name: &str| if mysql { format!("VALUES({})", q(name)) } else { format!("excluded.{}", q(name)) };
     let mut values: Vec<Value> = vec![];
     let mut rows: Vec<String> = vec![];
     for (hash, rule) in rules {
@@ -124,9 +123,10 @@ fn raise(backend: DbBackend, tenant: TenantId, rules: &BTreeMap<Vec<u8>, Rule>, 
     let set = |name: &str, renewed: &str, kept: &str| {
         format!("{} = CASE WHEN {over} THEN {renewed} ELSE {kept} END", q(name))
     };
-    let conflict = match backend {
-        DbBackend::MySql => "ON DUPLICATE KEY UPDATE".to_owned(),
-        _ => format!("ON CONFLICT ({}, {}) DO UPDATE SET", q("tenant_id"), q("key")),
+    let conflict = if mysql {
+        "ON DUPLICATE KEY UPDATE".to_owned()
+    } else {
+        format!("ON CONFLICT ({}, {}) DO UPDATE SET", q("tenant_id"), q("key"))
     };
     let sql = format!(
         "INSERT INTO {} ({}, {}, {}, {}, {}) VALUES {} {conflict} {}, {}, {}",

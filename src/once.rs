@@ -53,6 +53,7 @@ pub async fn spend_link(tx: &Tx, tenant: TenantId, (purpose, hash): (LinkPurpose
 }
 
 #[cfg(test)]
+#[allow(non_snake_case)]
 mod tests {
     use super::*;
     use crate::db::tests::each_database;

@@ -152,7 +152,7 @@ async fn a_failed_commit_is_heard_by_every_caller_of_the_batch() {
     let results = f
         .at_once(20, async |i| {
             if i == 0 {
-                f.held_up(5).await
+                f.held_up(50).await
             } else {
                 f.db.fail_next_commit();
                 f.put(i as u8).await
@@ -183,7 +183,7 @@ async fn a_failing_write_hurts_no_other() {
         f.put(0).await.unwrap();
         let results = f
             .at_once(24, async |i| match i {
-                0 => f.held_up(5).await,
+                0 => f.held_up(50).await,
                 // Its error, a statement's error, one that is swallowed, a panic.
                 5 => {
                     f.db.write(async move |tx| {
@@ -230,7 +230,7 @@ async fn a_failing_write_hurts_no_other() {
 async fn a_caller_that_leaves_the_queue_leaves_no_trace() {
     let f = Fixture::sqlite().await;
     f.at_once(3, async |i| match i {
-        0 => f.held_up(50).await.unwrap(),
+        0 => f.held_up(600).await.unwrap(),
         1 => assert!(tokio::time::timeout(Duration::from_millis(10), f.put(1)).await.is_err()),
         _ => f.put(2).await.unwrap(),
     })
@@ -263,7 +263,7 @@ async fn an_endless_statement_ends_at_the_deadline_and_the_innocent_are_kept() {
     let f = Fixture::sqlite().await;
     let results = f
         .at_once(6, async |i| match i {
-            0 => f.held_up(5).await,
+            0 => f.held_up(50).await,
             // An interrupted INSERT makes SQLite roll back the whole transaction.
             3 => {
                 f.db.write(async |tx| {
@@ -467,6 +467,22 @@ async fn values_are_told_apart_by_every_byte() {
         let found = tenant::Entity::find().filter(tenant::Column::Slug.eq("Code")).all(f.db.read()).await.unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].slug.as_str(), &found[0].root.0), ("Code", &vec![1, 2, 3]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_entity_reads_its_table() {
+    each_database(async |f| {
+        macro_rules! read {
+            ($($table:ident)*) => {$(
+                entity::$table::Entity::find().all(f.db.read()).await.unwrap_or_else(|e| panic!("{}: {e}", stringify!($table)));
+            )*};
+        }
+        read! {
+            audit_event authorization_code browser_session client client_secret consent deployment flow identifier issuer
+            job link password revision revoked_token session signing_key spent_jti tenant throttle token_grant user
+        }
     })
     .await;
 }
