@@ -385,7 +385,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_is_busy_at_once_and_a_place_in_it_for_a_while() {
         let mut pool = pool(1, 0);
-        Arc::get_mut(&mut pool.0).unwrap().patience = Duration::from_millis(50);
+        Arc::get_mut(&mut pool.0).unwrap().patience = Duration::from_secs(1);
         let (free, held) = std::sync::mpsc::channel::<()>();
         let running = tokio::spawn({
             let pool = pool.clone();

@@ -125,7 +125,7 @@ impl MasterKey {
 
     fn derive_bytes(&self, parts: &[&str]) -> Zeroizing<[u8; KEY_BYTES]> {
         let label = ["keyward/1"].iter().chain(parts).map(|p| p.as_bytes()).collect::<Vec<_>>();
-        Zeroizing::new(hmac256(&*self.0, &label))
+        Zeroizing::new(hmac256(&self.0, &label))
     }
 }
 
@@ -162,29 +162,30 @@ fn read(path: &Path) -> Result<Option<MasterKey>, String> {
     MasterKey::parse(&text).map(Some).map_err(|e| format!("{} {e}", path.display()))
 }
 
-/// Writes a new key under another name and links it to its place, so that the file is whole or absent whatever happens.
+/// Writes a new key under another name and links it to its place, so that the file is whole or absent whatever happens,
+/// and of any number of processes that start at once one gives the key.
 fn create(dir: &Path, path: &Path) -> Result<MasterKey, String> {
     let wrong = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(wrong)?;
-    let key = MasterKey(Zeroizing::new(random().map_err(|e| e.to_string())?));
-    let mut line = Zeroizing::new(STANDARD.encode(&*key.0));
+    let key = Zeroizing::new(random::<KEY_BYTES>().map_err(|e| e.to_string())?);
+    let mut line = Zeroizing::new(STANDARD.encode(key.as_slice()));
     line.push('\n');
-    let fresh = dir.join(format!(".{FILE}.{}", std::process::id()));
-    let _ = std::fs::remove_file(&fresh);
+    // Not the process id: in containers on one volume each is 1.
+    let name = u64::from_be_bytes(random().map_err(|e| e.to_string())?);
+    let fresh = dir.join(format!(".{FILE}.{name:016x}"));
     write_new(&fresh, line.as_bytes()).map_err(wrong)?;
     let linked = std::fs::hard_link(&fresh, path);
     let removed = std::fs::remove_file(&fresh);
     match linked {
         Ok(()) => removed.map_err(wrong)?,
         // Another process was faster: its key is the one.
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            return read(path)?.ok_or_else(|| format!("{} vanished", path.display()));
-        }
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
         // A file system without hard links.
         Err(_) => write_new(path, line.as_bytes()).map_err(wrong)?,
     }
     File::open(dir).and_then(|d| d.sync_all()).map_err(wrong)?;
-    Ok(key)
+    // What stands on the disk is the key, whoever wrote it.
+    read(path)?.ok_or_else(|| format!("{} vanished", path.display()))
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -214,7 +215,7 @@ impl Token {
         let secret = Zeroizing::new(random::<KEY_BYTES>()?);
         let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 43));
         text.push_str(prefix);
-        URL_SAFE_NO_PAD.encode_string(&*secret, &mut text);
+        URL_SAFE_NO_PAD.encode_string(secret.as_slice(), &mut text);
         let hash = Self::hash_of(&text);
         Ok(Self { text, hash })
     }
@@ -295,12 +296,21 @@ mod tests {
     }
 
     #[test]
-    fn a_key_made_by_another_process_meanwhile_is_the_one() {
+    fn processes_that_start_at_once_agree_on_one_key() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE);
-        let first = create(dir.path(), &path).ok().unwrap();
-        let second = create(dir.path(), &path).ok().unwrap();
-        assert_eq!(first.check(), second.check());
+        let config = config(dir.path());
+        let start = std::sync::Barrier::new(8);
+        let load = || {
+            start.wait();
+            MasterKey::load(&config).ok().unwrap().check()
+        };
+        let checks: Vec<Hash> = std::thread::scope(|threads| {
+            let running: Vec<_> = (0..8).map(|_| threads.spawn(load)).collect();
+            running.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert!(checks.iter().all(|c| *c == checks[0]));
+        assert!(create(dir.path(), &dir.path().join(FILE)).ok().unwrap().check() == checks[0]);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

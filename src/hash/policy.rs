@@ -69,7 +69,9 @@ fn dressed(text: &str, known: impl Fn(&str) -> bool) -> bool {
         let (before, after) = (&form[..at], &form[at + core.len()..]);
         let slight = |s: &str| s.chars().count() <= 4 || is_pattern(s);
         let bare: Zeroizing<String> = Zeroizing::new(core.chars().map(as_letter).collect());
-        let headed = || form.char_indices().any(|(at, _)| slight(&form[at..]) && known(&form[..at]));
+        // Trying each end is for texts that a person types; longer ones are no list's.
+        let headed =
+            || form.len() <= 128 && form.char_indices().any(|(at, _)| slight(&form[at..]) && known(&form[..at]));
         known(form) || known(&letters) || headed() || (slight(before) && slight(after) && (known(core) || known(&bare)))
     })
 }
@@ -88,7 +90,9 @@ fn as_letter(c: char) -> char {
 
 /// `text` is `word`, once or more often.
 fn is_repeated(text: &str, word: &str) -> bool {
-    !text.is_empty() && text.len() % word.len() == 0 && text.as_bytes().chunks(word.len()).all(|c| c == word.as_bytes())
+    !text.is_empty()
+        && text.len().is_multiple_of(word.len())
+        && text.as_bytes().chunks(word.len()).all(|c| c == word.as_bytes())
 }
 
 /// One short piece again and again, or neighbours in a row such as 12345678901 or zyxwvut.

@@ -1,6 +1,6 @@
 //! Appendix C of the attack corpus, row by row; interoperability; the vectors of the RFCs.
 
-#![allow(non_snake_case)]
+#![allow(non_snake_case, clippy::cloned_ref_to_slice_refs)]
 
 use super::*;
 use entity::Micros;
@@ -936,4 +936,17 @@ fn the_vectors_of_the_rfcs_hold() {
         ),
         (22, 32, 43, 43)
     );
+}
+
+#[test]
+fn numbers_of_a_signature_with_leading_zeros_hold() {
+    let signer = Signer::new(SigningAlg::Es256, &ES256.pair.private).unwrap();
+    let mut short = 0;
+    for _ in 0..1000 {
+        let token = signer.sign("at+jwt", &claims()).unwrap();
+        let signature = decode(token.rsplit('.').next().unwrap()).unwrap();
+        short += usize::from(signature.len() == 64 && (signature[0] == 0 || signature[32] == 0));
+        assert!(judge(&token).is_ok());
+    }
+    assert!(short > 0, "one in 128 has such a number");
 }
