@@ -17,6 +17,7 @@ pub mod jose;
 pub mod limit;
 pub mod locale;
 pub mod once;
+pub mod page;
 pub mod queue;
 pub mod seal;
 pub mod tenant;
