@@ -64,6 +64,13 @@ kinds! {
     KEY_ROTATE = "key.rotate", Medium;
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded", Medium;
     ANOMALY_DETECTED = "anomaly_detected", High;
+    CONSENT_GIVE = "consent.give", Low;
+    SESSION_END = "session.end", Low;
+    TOKEN_REVOKE = "token.revoke", Low;
+    TOKEN_REUSE = "token.reuse", High;
+    CODE_REUSE = "code.reuse", High;
+    TENANT_CREATE = "tenant.create", Medium;
+    TENANT_UPDATE = "tenant.update", High;
     SETTINGS_UPDATE = "settings.update", Medium;
 }
 

@@ -221,6 +221,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl Color {
+    /// `#rgb` or `#rrggbb`.
+    pub fn parse(text: &str) -> Option<Self> {
+        read_color(text)
+    }
+}
+
 impl Secret {
     pub fn is_set(&self) -> bool {
         !self.0.is_empty()

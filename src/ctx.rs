@@ -11,10 +11,28 @@ pub struct Ctx {
     pub tenant: Arc<Tenant>,
     /// The issuer that was addressed, as it is stored: without a trailing slash.
     pub issuer: Arc<str>,
+    /// The path of the issuer, before each path of ours: empty, or `/t/{slug}`.
+    pub base: Arc<str>,
+    /// The issuer is https.
+    pub secure: bool,
+    /// The path that was asked for, for the links to other languages.
+    pub path: Arc<str>,
     /// When the request came. What expires is compared with the clock inside the write instead.
     pub now: Micros,
     pub ip: IpAddr,
     pub user_agent: Arc<str>,
     pub locale: Locale,
     pub request_id: Arc<str>,
+}
+
+impl Ctx {
+    /// The path of a page or endpoint of ours, for links and redirects.
+    pub fn to(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The absolute URL of an endpoint of ours.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
 }

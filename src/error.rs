@@ -82,6 +82,9 @@ codes! {
     TooLarge = "request_too_large", 413, "RFC 9110 section 15.5.14";
     UnsupportedMediaType = "unsupported_media_type", 415, "RFC 9110 section 15.5.16";
     Misdirected = "misdirected_request", 421, "RFC 9110 section 15.5.20";
+    RequestTimeout = "request_timeout", 408, "RFC 9110 section 15.5.9";
+    UriTooLong = "uri_too_long", 414, "RFC 9110 section 15.5.15";
+    HeadersTooLarge = "headers_too_large", 431, "RFC 6585 section 5";
 }
 
 macro_rules! notices {
@@ -113,6 +116,7 @@ notices! {
     TooLarge = "too-large", 413;
     WrongHost = "wrong-host", 421;
     Throttled = "throttled", 429;
+    SetupTaken = "setup-taken", 409;
     Internal = "internal", 500;
     Busy = "busy", 503;
     Unavailable = "unavailable", 503;

@@ -155,6 +155,14 @@ pub fn prefix(ip: IpAddr) -> String {
     }
 }
 
+/// Deletes counters whose windows have ended.
+///
+/// # Errors
+/// What the database says.
+pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
+    Ok(throttle::Entity::delete_many().filter(throttle::Column::ExpiresAt.lt(now)).exec(tx).await?.rows_affected)
+}
+
 /// Counts in this process only: for what comes too often, or is too cheap, to be written down (failed client
 /// authentication). Holds at most 100,000 keys; the longest unused go first.
 #[derive(Clone)]

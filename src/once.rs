@@ -7,7 +7,7 @@ use crate::db::{Tx, insert_if_new};
 use crate::error::Result;
 use entity::{Hash, LinkPurpose, Micros, TenantId, link, spent_jti};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait};
 
 /// Whether a conditional `UPDATE` was the one that changed the row.
 ///
@@ -50,6 +50,40 @@ pub async fn spend_link(tx: &Tx, tenant: TenantId, (purpose, hash): (LinkPurpose
         .exec(tx)
         .await?;
     Ok(won(spent.rows_affected))
+}
+
+/// Whether a link can still be spent; the one who spends it is decided by [`spend_link`].
+///
+/// # Errors
+/// What the database says.
+pub async fn link_works(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    (purpose, hash): (LinkPurpose, &Hash),
+    now: Micros,
+) -> Result<bool> {
+    let row = link::Entity::find_by_id((tenant, hash.clone())).one(conn).await?;
+    Ok(row.is_some_and(|r| r.purpose == purpose && r.spent_at.is_none() && r.expires_at > now))
+}
+
+/// Takes back every link for a purpose, as before a new one is made.
+///
+/// # Errors
+/// What the database says.
+pub async fn withdraw_links(tx: &Tx, tenant: TenantId, purpose: LinkPurpose) -> Result<()> {
+    link::Entity::delete_many().filter(link::Column::TenantId.eq(tenant)).filter(link::Column::Purpose.eq(purpose)).exec(tx).await?;
+    Ok(())
+}
+
+/// Deletes what could not be used any more anyway.
+///
+/// # Errors
+/// What the database says.
+pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
+    let before = now.minus(std::time::Duration::from_secs(86_400));
+    let jtis = spent_jti::Entity::delete_many().filter(spent_jti::Column::ExpiresAt.lt(before)).exec(tx).await?;
+    let links = link::Entity::delete_many().filter(link::Column::ExpiresAt.lt(before)).exec(tx).await?;
+    Ok(jtis.rows_affected + links.rows_affected)
 }
 
 #[cfg(test)]

@@ -1,0 +1,221 @@
+//! Sessions: one browser at one tenant, with the accounts that are signed in there.
+//!
+//! The cookie's secret is kept as its SHA-256 and is another after each sign-in. Each account in the browser keeps how,
+//! when and with what it signed in.
+
+use crate::ctx::Ctx;
+use crate::db::Tx;
+use crate::error::Result;
+use crate::seal::Token;
+use entity::{BrowserSessionId, Hash, Micros, SessionId, TenantId, Texts, UserId, browser_session, session};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use zeroize::Zeroizing;
+
+/// What a browser brings: its id and, when somebody signed in, the secret of its session. Both as hashes.
+#[derive(Clone, Debug, Default)]
+pub struct Visitor {
+    pub browser: Option<Hash>,
+    pub secret: Option<Hash>,
+}
+
+/// A live browser session and the live accounts in it, the newest sign-in first.
+#[derive(Clone, Debug, Default)]
+pub struct Browser {
+    pub id: Option<BrowserSessionId>,
+    pub sessions: Vec<session::Model>,
+}
+
+/// How somebody proved who they are.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    pub user: UserId,
+    /// RFC 8176.
+    pub amr: Texts,
+    pub acr: &'static str,
+    pub remember: bool,
+}
+
+/// A sign-in that was written: the new secret for the cookie, told once.
+pub struct SignedIn {
+    pub session: SessionId,
+    pub secret: Zeroizing<String>,
+}
+
+/// # Errors
+/// The database's.
+pub async fn load(conn: &impl ConnectionTrait, tenant: TenantId, visitor: &Visitor, now: Micros) -> Result<Browser> {
+    let (Some(browser), Some(secret)) = (&visitor.browser, &visitor.secret) else { return Ok(Browser::default()) };
+    let row = browser_session::Entity::find()
+        .filter(browser_session::Column::TenantId.eq(tenant))
+        .filter(browser_session::Column::Secret.eq(secret.clone()))
+        .filter(browser_session::Column::EndedAt.is_null())
+        .one(conn)
+        .await?;
+    // The secret counts only beside the browser id that it was made for.
+    let Some(row) = row.filter(|r| r.browser == *browser) else { return Ok(Browser::default()) };
+    let sessions = live(tenant, now).filter(session::Column::BrowserSession.eq(row.id)).order_by_desc(session::Column::AuthTime).all(conn).await?;
+    Ok(Browser { id: Some(row.id), sessions })
+}
+
+fn live(tenant: TenantId, now: Micros) -> sea_orm::Select<session::Entity> {
+    session::Entity::find()
+        .filter(session::Column::TenantId.eq(tenant))
+        .filter(session::Column::EndedAt.is_null())
+        .filter(session::Column::IdleExpiresAt.gt(now))
+        .filter(session::Column::ExpiresAt.gt(now))
+}
+
+/// A session that is neither ended nor expired.
+///
+/// # Errors
+/// The database's.
+pub async fn find(conn: &impl ConnectionTrait, tenant: TenantId, id: SessionId, now: Micros) -> Result<Option<session::Model>> {
+    Ok(live(tenant, now).filter(session::Column::Id.eq(id)).one(conn).await?)
+}
+
+/// The live sessions of a person in every browser, the last used first.
+///
+/// # Errors
+/// The database's.
+pub async fn of_user(conn: &impl ConnectionTrait, tenant: TenantId, user: UserId, now: Micros) -> Result<Vec<session::Model>> {
+    let mine = live(tenant, now).filter(session::Column::UserId.eq(user));
+    Ok(mine.order_by_desc(session::Column::LastUsedAt).limit(100).all(conn).await?)
+}
+
+/// Whether this person signed in from this browser before: a stranger's failures do not count against it.
+///
+/// # Errors
+/// The database's.
+pub async fn knows(conn: &impl ConnectionTrait, tenant: TenantId, user: UserId, browser: &Hash) -> Result<bool> {
+    let row = session::Entity::find()
+        .filter(session::Column::TenantId.eq(tenant))
+        .filter(session::Column::UserId.eq(user))
+        .filter(session::Column::Browser.eq(browser.clone()))
+        .one(conn)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Writes a sign-in: a new secret for the browser, and the account's session in it (the same one when they proved
+/// themselves again, so that its applications stay signed in).
+///
+/// # Errors
+/// The database's.
+pub async fn start(tx: &Tx, ctx: &Ctx, visitor: &Visitor, proof: &Proof) -> Result<SignedIn> {
+    let (tenant, now) = (ctx.tenant.id, ctx.now);
+    let browser = visitor.browser.clone().unwrap_or(Hash(vec![]));
+    let Token { text: secret, hash } = Token::new("")?;
+    let before = load(tx, tenant, visitor, now).await?;
+    let browser_session = match before.id {
+        Some(id) => {
+            browser_session::Entity::update_many()
+                .col_expr(browser_session::Column::Secret, Expr::value(hash.0))
+                .filter(browser_session::Column::TenantId.eq(tenant))
+                .filter(browser_session::Column::Id.eq(id))
+                .exec(tx)
+                .await?;
+            id
+        }
+        None => {
+            let id = BrowserSessionId::new();
+            let row = browser_session::ActiveModel {
+                tenant_id: Set(tenant),
+                id: Set(id),
+                secret: Set(hash),
+                browser: Set(browser.clone()),
+                created_at: Set(now),
+                ended_at: Set(None),
+            };
+            browser_session::Entity::insert(row).exec_without_returning(tx).await?;
+            id
+        }
+    };
+    let settings = &ctx.tenant.settings;
+    let (lifetime, idle) = match proof.remember {
+        true => (settings.remembered, settings.remembered_idle),
+        false => (settings.session, settings.session_idle),
+    };
+    let again = before.sessions.iter().find(|s| s.user_id == proof.user);
+    let id = again.map_or_else(SessionId::new, |s| s.id);
+    let row = session::ActiveModel {
+        tenant_id: Set(tenant),
+        id: Set(id),
+        browser_session: Set(browser_session),
+        user_id: Set(proof.user),
+        browser: Set(browser),
+        auth_time: Set(now),
+        amr: Set(proof.amr.clone()),
+        acr: Set(proof.acr.to_owned()),
+        remember: Set(proof.remember),
+        ip: Set(ctx.ip.to_string()),
+        user_agent: Set(ctx.user_agent.chars().take(400).collect()),
+        created_at: Set(again.map_or(now, |s| s.created_at)),
+        last_used_at: Set(now),
+        idle_expires_at: Set(now.plus(idle)),
+        expires_at: Set(now.plus(lifetime)),
+        ended_at: Set(None),
+    };
+    match again {
+        Some(_) => {
+            session::Entity::update(row).exec(tx).await?;
+        }
+        None => {
+            session::Entity::insert(row).exec_without_returning(tx).await?;
+        }
+    }
+    Ok(SignedIn { session: id, secret })
+}
+
+/// Notes that a session was used; written at most every tenth of its idle limit.
+///
+/// # Errors
+/// The database's.
+pub async fn touch(tx: &Tx, ctx: &Ctx, row: &session::Model) -> Result<()> {
+    let idle = if row.remember { ctx.tenant.settings.remembered_idle } else { ctx.tenant.settings.session_idle };
+    session::Entity::update_many()
+        .col_expr(session::Column::LastUsedAt, Expr::value(ctx.now.0))
+        .col_expr(session::Column::IdleExpiresAt, Expr::value(ctx.now.plus(idle).0))
+        .filter(session::Column::TenantId.eq(row.tenant_id))
+        .filter(session::Column::Id.eq(row.id))
+        .filter(session::Column::EndedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Whether the last use was noted so long ago that it should be noted anew.
+pub fn worth_touching(ctx: &Ctx, row: &session::Model) -> bool {
+    let idle = if row.remember { ctx.tenant.settings.remembered_idle } else { ctx.tenant.settings.session_idle };
+    let step = (idle / 10).min(std::time::Duration::from_secs(86_400));
+    row.last_used_at.until(ctx.now) >= step
+}
+
+/// Ends one session; `false` when it had ended before.
+///
+/// # Errors
+/// The database's.
+pub async fn end(tx: &Tx, tenant: TenantId, id: SessionId, now: Micros) -> Result<bool> {
+    let done = session::Entity::update_many()
+        .col_expr(session::Column::EndedAt, Expr::value(now.0))
+        .filter(session::Column::TenantId.eq(tenant))
+        .filter(session::Column::Id.eq(id))
+        .filter(session::Column::EndedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Ends a browser session as a whole; its cookie is of no more use.
+///
+/// # Errors
+/// The database's.
+pub async fn end_browser(tx: &Tx, tenant: TenantId, id: BrowserSessionId, now: Micros) -> Result<()> {
+    browser_session::Entity::update_many()
+        .col_expr(browser_session::Column::EndedAt, Expr::value(now.0))
+        .filter(browser_session::Column::TenantId.eq(tenant))
+        .filter(browser_session::Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,515 @@
+//! One interaction: what was asked, what is known, what is next.
+//!
+//! Start at [`begin`] (a request came), [`resume`] (its page is looked at) and [`submit`] (a page was answered). What is
+//! missing is decided by one pure function, [`next::next`]; a row exists only when a person is needed. Steps never call
+//! one another, and no door decides what comes after what.
+
+pub mod ask;
+pub mod next;
+pub mod password;
+
+use crate::access::{Act, Denied, Hold, may_act};
+use crate::account::session::{self, Browser, Visitor};
+use crate::account::{self, Person, consent};
+use crate::app::App;
+use crate::audit::{self, Event, Origin};
+use crate::client::Client;
+use crate::ctx::Ctx;
+use crate::db::Tx;
+use crate::error::{Code, Error, Notice, Result};
+use crate::grant::{self, Bound, Redemption};
+use crate::limit;
+use crate::seal::{Token, sha256};
+use ask::{Ask, ReturnTo};
+use entity::{Document, Hash, Micros, RowId, SessionId, TenantId, UserId, flow};
+use next::{Account, Decision, Evidence, Known, Step, next};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long a person has for all pages of one interaction.
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// What a page is to show.
+pub struct Shown {
+    /// Stands in the page's address; of use only in the browser that it was made for.
+    pub handle: String,
+    /// Of the row: an answer to an older page does not count.
+    pub version: i64,
+    pub step: Step,
+    pub ask: Ask,
+    pub client: Option<Arc<Client>>,
+    /// The accounts that are signed in here, with their people.
+    pub accounts: Vec<(Account, Person)>,
+}
+
+impl Shown {
+    pub fn person(&self, user: UserId) -> Option<&Person> {
+        self.accounts.iter().find(|(a, _)| a.user == user).map(|(_, p)| p)
+    }
+}
+
+/// How an interaction ended.
+pub enum End {
+    /// Signed in, with no application waiting.
+    Account,
+    /// Back to the application with a code.
+    Code { client_id: String, url: String },
+    /// Back to the application with an error.
+    Refused { to: ReturnTo, code: Code, says: &'static str, acted: bool },
+}
+
+impl End {
+    /// The application that is waiting.
+    pub fn client(&self) -> Option<&str> {
+        match self {
+            End::Account => None,
+            End::Code { client_id, .. } => Some(client_id),
+            End::Refused { to, .. } => Some(to.client_id()),
+        }
+    }
+}
+
+pub enum Next {
+    Show(Box<Shown>),
+    End(End),
+}
+
+/// What came of an answer.
+pub struct Answered {
+    pub next: Next,
+    /// Why the answer did not count, for the page.
+    pub notice: Option<&'static str>,
+    /// The new secret of the browser's session, for its cookie.
+    pub secret: Option<Zeroizing<String>>,
+    pub retry_after: Option<Duration>,
+}
+
+/// What a person answered.
+pub enum Answer {
+    Password { identifier: String, password: Zeroizing<String>, remember: bool },
+    Choose(SessionId),
+    OtherAccount,
+    Decide(bool),
+    Cancel,
+}
+
+/// What was looked up for one decision.
+struct Facts {
+    known: Known,
+    browser: Browser,
+    client: Option<Arc<Client>>,
+}
+
+/// A flow's row with its documents read.
+struct Row {
+    id: RowId,
+    version: i64,
+    handle: String,
+    ask: Ask,
+    evidence: Evidence,
+}
+
+/// Answers a request: at once when nothing is missing, else with the first page.
+///
+/// # Errors
+/// `Throttled` when this address has too many interactions open; the database's.
+pub async fn begin(app: &App, ctx: &Ctx, visitor: &Visitor, ask: Ask) -> Result<Next> {
+    let evidence = Evidence::default();
+    let facts = gather(app, ctx, visitor, (&ask, &evidence)).await?;
+    match next(&ask, &evidence, &facts.known, ctx.now) {
+        Step::Done(account) => finish(app, ctx, (None, &ask, &evidence), (&facts, account)).await,
+        Step::Refuse(code, says) => refuse(&ask, &facts, ctx, (code, says, Acted::No)),
+        step @ (Step::SignIn { .. } | Step::Choose | Step::Consent(_)) => {
+            let row = put(app, ctx, visitor, ask).await?;
+            show(app, ctx, row, (facts, step)).await
+        }
+    }
+}
+
+/// The page that an interaction is at.
+///
+/// # Errors
+/// `FlowExpired`, `FlowElsewhere`; the database's.
+pub async fn resume(app: &App, ctx: &Ctx, visitor: &Visitor, handle: &str) -> Result<Next> {
+    let row = find(app, ctx, visitor, handle).await?;
+    let facts = gather(app, ctx, visitor, (&row.ask, &row.evidence)).await?;
+    advance(app, ctx, row, facts).await
+}
+
+/// Takes an answer to the step that the interaction is at; any other answer changes nothing.
+///
+/// # Errors
+/// As [`resume`].
+pub async fn submit(app: &App, ctx: &Ctx, visitor: &Visitor, (handle, answer): (&str, Answer)) -> Result<Answered> {
+    let mut row = find(app, ctx, visitor, handle).await?;
+    let facts = gather(app, ctx, visitor, (&row.ask, &row.evidence)).await?;
+    let step = next(&row.ask, &row.evidence, &facts.known, ctx.now);
+    let mut answered = Answered { next: Next::End(End::Account), notice: None, secret: None, retry_after: None };
+    let mut now_here = visitor.clone();
+    match (answer, &step) {
+        (Answer::Cancel, _) if row.ask.application.is_some() => {
+            close(app, ctx, &row).await?;
+            answered.next = refuse(&row.ask, &facts, ctx, (Code::AccessDenied, "the person cancelled", Acted::Yes))?;
+            return Ok(answered);
+        }
+        (Answer::Password { identifier, password, remember }, Step::SignIn { as_user }) => {
+            let attempt = password::Attempt { identifier, password, remember, as_user: *as_user };
+            match password::prove(app, ctx, visitor, (&mut row, attempt)).await? {
+                password::Proved::Yes(signed_in) => {
+                    now_here.secret = Some(sha256(signed_in.secret.as_bytes()));
+                    answered.secret = Some(signed_in.secret);
+                }
+                password::Proved::No { notice, retry_after } => {
+                    answered.notice = Some(notice);
+                    answered.retry_after = retry_after;
+                }
+            }
+        }
+        (Answer::Choose(id), Step::Choose) if facts.known.accounts.iter().any(|a| a.session == id) => {
+            let evidence = Evidence { chosen: Some(id), ..row.evidence.clone() };
+            step_on(app, ctx, &mut row, evidence).await?;
+        }
+        (Answer::OtherAccount, Step::Choose | Step::SignIn { .. } | Step::Consent(_)) if row.ask.subject.is_none() => {
+            step_on(app, ctx, &mut row, Evidence { other: true, ..Evidence::default() }).await?;
+        }
+        (Answer::Decide(allowed), Step::Consent(account)) => {
+            let scopes = row.ask.application.as_ref().map(|a| a.scopes.clone()).unwrap_or_default();
+            let decision = if allowed { Decision::Allowed { user: account.user, scopes } } else { Decision::Denied };
+            let evidence = Evidence { consent: Some(decision), ..row.evidence.clone() };
+            step_on(app, ctx, &mut row, evidence).await?;
+        }
+        // Not an answer to what is asked now: the page is shown again, and nothing changes.
+        _ => {}
+    }
+    let facts = gather(app, ctx, &now_here, (&row.ask, &row.evidence)).await?;
+    answered.next = advance(app, ctx, row, facts).await?;
+    Ok(answered)
+}
+
+async fn advance(app: &App, ctx: &Ctx, row: Row, facts: Facts) -> Result<Next> {
+    match next(&row.ask, &row.evidence, &facts.known, ctx.now) {
+        Step::Done(account) => {
+            let (ask, evidence) = (row.ask.clone(), row.evidence.clone());
+            finish(app, ctx, (Some(&row), &ask, &evidence), (&facts, account)).await
+        }
+        Step::Refuse(code, says) => {
+            close(app, ctx, &row).await?;
+            refuse(&row.ask, &facts, ctx, (code, says, Acted::Yes))
+        }
+        step @ (Step::SignIn { .. } | Step::Choose | Step::Consent(_)) => show(app, ctx, row, (facts, step)).await,
+    }
+}
+
+/// Whether a person did something in this interaction, after which errors may go to any application that registered.
+#[derive(Clone, Copy, PartialEq)]
+enum Acted {
+    Yes,
+    No,
+}
+
+fn refuse(ask: &Ask, facts: &Facts, ctx: &Ctx, (code, says, acted): (Code, &'static str, Acted)) -> Result<Next> {
+    let to = return_to(ask, facts.client.as_deref(), ctx)?;
+    Ok(Next::End(End::Refused { to, code, says, acted: acted == Acted::Yes }))
+}
+
+fn return_to(ask: &Ask, client: Option<&Client>, ctx: &Ctx) -> Result<ReturnTo> {
+    let (Some(application), Some(client)) = (&ask.application, client) else { return Err(Notice::UnknownClient.into()) };
+    // The request was made to one issuer, and its answer names that one (RFC 9207 section 2).
+    if application.issuer != *ctx.issuer {
+        return Err(Notice::FlowElsewhere.into());
+    }
+    ReturnTo::prove(client, &application.redirect_uri, application.state.clone(), &application.issuer).ok_or(Error::Person(Notice::RedirectUriMismatch))
+}
+
+/// Looks up what the decision needs.
+async fn gather(app: &App, ctx: &Ctx, visitor: &Visitor, (ask, evidence): (&Ask, &Evidence)) -> Result<Facts> {
+    let conn = app.db().read();
+    let browser = session::load(conn, ctx.tenant.id, visitor, ctx.now).await?;
+    let client = match &ask.application {
+        Some(application) => {
+            let client = app.clients.find(&app.store, &ctx.tenant, &application.client_id).await?;
+            let client = client.filter(|c| c.key() == application.client).ok_or(Error::Person(Notice::UnknownClient))?;
+            if !client.active() {
+                return Err(Notice::ClientDisabled.into());
+            }
+            Some(client)
+        }
+        None => None,
+    };
+    let mut known = Known::default();
+    for row in &browser.sessions {
+        let act = Act {
+            tenant: &ctx.tenant,
+            client: None,
+            user: Some(row.user_id),
+            session: None,
+            since: row.auth_time,
+            now: ctx.now,
+            hold: Hold::Nothing,
+        };
+        if may_act(conn, act).await?.is_ok() {
+            known.accounts.push(Account { session: row.id, user: row.user_id, auth_time: row.auth_time });
+        }
+    }
+    if let (Some(client), Some(application)) = (&client, &ask.application) {
+        known.first_party = client.row.first_party;
+        known.unassured = client.unassured(&application.redirect_uri);
+        if let Some(account) = next::candidate(ask, evidence, &known) {
+            known.consented = consent::given(conn, ctx.tenant.id, account.user, client.key()).await?;
+        }
+    }
+    Ok(Facts { known, browser, client })
+}
+
+async fn show(app: &App, ctx: &Ctx, row: Row, (facts, step): (Facts, Step)) -> Result<Next> {
+    let mut accounts = vec![];
+    for account in facts.known.accounts {
+        if let Some(person) = account::by_id(app.db().read(), ctx.tenant.id, account.user).await? {
+            accounts.push((account, person));
+        }
+    }
+    let Row { handle, version, ask, .. } = row;
+    Ok(Next::Show(Box::new(Shown { handle, version, step, ask, client: facts.client, accounts })))
+}
+
+/// Everything is there: the code is written, or the person is let through to their account.
+async fn finish(app: &App, ctx: &Ctx, (row, ask, evidence): (Option<&Row>, &Ask, &Evidence), (facts, account): (&Facts, Account)) -> Result<Next> {
+    let Some(application) = &ask.application else {
+        if let Some(row) = row {
+            close(app, ctx, row).await?;
+        }
+        return Ok(Next::End(End::Account));
+    };
+    let to = return_to(ask, facts.client.as_deref(), ctx)?;
+    let client = facts.client.clone().ok_or(Error::Person(Notice::UnknownClient))?;
+    let allowed = match &evidence.consent {
+        Some(Decision::Allowed { scopes, .. }) => Some(scopes.clone()),
+        Some(Decision::Denied) | None => None,
+    };
+    let flow = row.map(|r| (r.id, r.version));
+    let (inner, application) = (ctx.clone(), application.clone());
+    let touch = facts.browser.sessions.iter().find(|s| s.id == account.session).filter(|s| session::worth_touching(ctx, s)).cloned();
+    let store = app.store.clone();
+    let written: Result<Result<Zeroizing<String>, Denied>> = app
+        .db()
+        .write(async move |tx| {
+            let (ctx, now) = (&inner, store.now());
+            if let Some((id, version)) = flow
+                && !finished(tx, ctx.tenant.id, (id, version), now).await?
+            {
+                return Err(Notice::FlowExpired.into());
+            }
+            let act = Act {
+                tenant: &ctx.tenant,
+                client: Some(&client),
+                user: Some(account.user),
+                session: Some(account.session),
+                since: account.auth_time,
+                now,
+                hold: Hold::Row,
+            };
+            let session = match may_act(tx, act).await? {
+                Ok(passed) => passed.session,
+                Err(denied) => return Ok(Err(denied)),
+            };
+            let Some(session) = session else { return Ok(Err(Denied::SessionEnded)) };
+            if let Some(scopes) = &allowed {
+                consent::give(tx, ctx.tenant.id, (account.user, client.key()), scopes, now).await?;
+                let event = Event::success(audit::kind::CONSENT_GIVE).by(account.user).on(account.user).client(client.key());
+                audit::record(tx, &Origin::from(ctx), event.with(serde_json::json!({ "scope": scopes.to_string() }))).await?;
+            }
+            if let Some(row) = &touch {
+                session::touch(tx, ctx, row).await?;
+            }
+            let bound = Bound {
+                client: client.key(),
+                user: account.user,
+                session: account.session,
+                issuer: application.issuer.clone(),
+                scopes: application.scopes.clone(),
+                nonce: application.nonce.clone(),
+                auth_time: session.auth_time,
+                amr: session.amr,
+                acr: session.acr,
+            };
+            let redemption = Redemption { redirect_uri: application.redirect_uri.clone(), code_challenge: application.code_challenge.clone() };
+            ctx.tenant.mark_issued(tx, now).await?;
+            grant::put_code(tx, &ctx.tenant, bound, redemption, now).await.map(Ok)
+        })
+        .await;
+    match written? {
+        Ok(code) => {
+            ctx.tenant.note_issued();
+            Ok(Next::End(End::Code { client_id: to.client_id().to_owned(), url: to.code(&code) }))
+        }
+        Err(denied) => {
+            tracing::info!(reason = denied.as_str(), request_id = &*ctx.request_id, "no code was given");
+            // The session died between look-up and commit; the application can ask again.
+            Ok(Next::End(End::Refused { to, code: Code::LoginRequired, says: "the session has ended", acted: row.is_some() }))
+        }
+    }
+}
+
+async fn put(app: &App, ctx: &Ctx, visitor: &Visitor, ask: Ask) -> Result<Row> {
+    let source = limit::prefix(ctx.ip);
+    let open = flow::Entity::find()
+        .filter(flow::Column::TenantId.eq(ctx.tenant.id))
+        .filter(flow::Column::Source.eq(source.clone()))
+        .filter(flow::Column::CreatedAt.gt(ctx.now.minus(LIFETIME)))
+        .filter(flow::Column::FinishedAt.is_null())
+        .count(app.db().read())
+        .await?;
+    if open >= u64::from(app.config().limits.flows_per_address) {
+        return Err(Notice::Throttled.into());
+    }
+    let browser = visitor.browser.clone().ok_or_else(|| Error::internal("a flow without a browser"))?;
+    let Token { text: handle, hash } = Token::new("")?;
+    let id = RowId::new();
+    let row = flow::ActiveModel {
+        tenant_id: Set(ctx.tenant.id),
+        id: Set(id),
+        handle: Set(hash),
+        browser: Set(browser),
+        source: Set(source),
+        ask: Set(document(&ask)?),
+        evidence: Set(document(&Evidence::default())?),
+        version: Set(1),
+        created_at: Set(ctx.now),
+        expires_at: Set(ctx.now.plus(LIFETIME)),
+        finished_at: Set(None),
+    };
+    app.db()
+        .write(async move |tx| {
+            flow::Entity::insert(row.clone()).exec_without_returning(tx).await?;
+            Ok(())
+        })
+        .await?;
+    Ok(Row { id, version: 1, handle: handle.to_string(), ask, evidence: Evidence::default() })
+}
+
+fn document(value: &impl serde::Serialize) -> Result<Document> {
+    serde_json::to_value(value).map(Document).map_err(Error::internal)
+}
+
+async fn find(app: &App, ctx: &Ctx, visitor: &Visitor, handle: &str) -> Result<Row> {
+    if handle.is_empty() || handle.len() > 100 {
+        return Err(Notice::FlowExpired.into());
+    }
+    let row = flow::Entity::find()
+        .filter(flow::Column::TenantId.eq(ctx.tenant.id))
+        .filter(flow::Column::Handle.eq(sha256(handle.as_bytes())))
+        .one(app.db().read())
+        .await?;
+    let Some(row) = row.filter(|r| r.finished_at.is_none() && r.expires_at > ctx.now) else { return Err(Notice::FlowExpired.into()) };
+    // Another browser cannot go on with it, whoever sent the link.
+    if visitor.browser.as_ref().map(|b: &Hash| &b.0) != Some(&row.browser.0) {
+        return Err(Notice::FlowElsewhere.into());
+    }
+    let ask: Ask = serde_json::from_value(row.ask.0).map_err(|_| Notice::FlowExpired)?;
+    let evidence: Evidence = serde_json::from_value(row.evidence.0).map_err(|_| Notice::FlowExpired)?;
+    if ask.v != 1 {
+        return Err(Notice::FlowExpired.into());
+    }
+    Ok(Row { id: row.id, version: row.version, handle: handle.to_owned(), ask, evidence })
+}
+
+/// Notes what was shown, unless another answer to the same page was first.
+async fn step_on(app: &App, ctx: &Ctx, row: &mut Row, evidence: Evidence) -> Result<()> {
+    let (tenant, id, version) = (ctx.tenant.id, row.id, row.version);
+    let written = document(&evidence)?;
+    let first = app.db().write(async move |tx| stepped(tx, tenant, (id, version), &written).await).await?;
+    if !first {
+        return Err(Notice::FlowExpired.into());
+    }
+    row.version += 1;
+    row.evidence = evidence;
+    Ok(())
+}
+
+async fn stepped(tx: &Tx, tenant: TenantId, (id, version): (RowId, i64), evidence: &Document) -> Result<bool> {
+    let json = serde_json::to_value(evidence).map_err(Error::internal)?;
+    let done = flow::Entity::update_many()
+        .col_expr(flow::Column::Evidence, Expr::value(json))
+        .col_expr(flow::Column::Version, Expr::value(version + 1))
+        .filter(flow::Column::TenantId.eq(tenant))
+        .filter(flow::Column::Id.eq(id))
+        .filter(flow::Column::Version.eq(version))
+        .filter(flow::Column::FinishedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+async fn finished(tx: &Tx, tenant: TenantId, (id, version): (RowId, i64), now: Micros) -> Result<bool> {
+    let done = flow::Entity::update_many()
+        .col_expr(flow::Column::FinishedAt, Expr::value(now.0))
+        .filter(flow::Column::TenantId.eq(tenant))
+        .filter(flow::Column::Id.eq(id))
+        .filter(flow::Column::Version.eq(version))
+        .filter(flow::Column::FinishedAt.is_null())
+        .filter(flow::Column::ExpiresAt.gt(now))
+        .exec(tx)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+async fn close(app: &App, ctx: &Ctx, row: &Row) -> Result<()> {
+    let (tenant, flow, store) = (ctx.tenant.id, (row.id, row.version), app.store.clone());
+    let first = app.db().write(async move |tx| finished(tx, tenant, flow, store.now()).await).await?;
+    if first { Ok(()) } else { Err(Notice::FlowExpired.into()) }
+}
+
+/// Who is still signed in in this browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    Nobody,
+    Others,
+}
+
+/// Signs accounts out of one browser: their sessions end with everything that hangs on them, and open interactions of
+/// that browser are closed.
+///
+/// # Errors
+/// The database's.
+pub async fn sign_out(app: &App, ctx: &Ctx, visitor: &Visitor, (browser, which): (&Browser, &[SessionId])) -> Result<Leaving> {
+    let others = browser.sessions.iter().any(|s| !which.contains(&s.id));
+    let leaving: Vec<_> = browser.sessions.iter().filter(|s| which.contains(&s.id)).cloned().collect();
+    let (inner, store, id, bid) = (ctx.clone(), app.store.clone(), browser.id, visitor.browser.clone());
+    app.db()
+        .write(async move |tx| {
+            let (tenant, now) = (inner.tenant.id, store.now());
+            for row in &leaving {
+                if session::end(tx, tenant, row.id, now).await? {
+                    grant::end_session(tx, tenant, row.id, now).await?;
+                    let event = Event::success(audit::kind::USER_LOGOUT).by(row.user_id).on(row.user_id);
+                    audit::record(tx, &Origin::from(&inner), event).await?;
+                }
+            }
+            if let (Some(id), false) = (id, others) {
+                session::end_browser(tx, tenant, id, now).await?;
+            }
+            if let Some(browser) = &bid {
+                flow::Entity::update_many()
+                    .col_expr(flow::Column::FinishedAt, Expr::value(now.0))
+                    .filter(flow::Column::TenantId.eq(tenant))
+                    .filter(flow::Column::Browser.eq(browser.clone()))
+                    .filter(flow::Column::FinishedAt.is_null())
+                    .exec(tx)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(if others { Leaving::Others } else { Leaving::Nobody })
+}
+
+/// Deletes interactions that nobody can go on with.
+///
+/// # Errors
+/// The database's.
+pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
+    Ok(flow::Entity::delete_many().filter(flow::Column::ExpiresAt.lt(now)).exec(tx).await?.rows_affected)
+}

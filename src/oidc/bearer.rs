@@ -1,0 +1,131 @@
+//! Access tokens that come back to us: userinfo, introspection, revocation.
+
+use crate::access::{Act, Denied, Hold, may_act};
+use crate::account::{self, Person};
+use crate::app::App;
+use crate::client::Client;
+use crate::ctx::Ctx;
+use crate::error::{Challenge, Code, Error, Protocol, Result};
+use crate::grant;
+use crate::http::Params;
+use crate::jose::{Audience, Expect, Expiry, Refusal, Typ, Verified, verify};
+use crate::keys::Expired;
+use crate::oidc::issue::grant_of;
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use entity::{Micros, Scopes, SigningAlg, user};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An access token that is alive, with what it is about.
+pub struct Live {
+    pub token: Verified,
+    pub client: Arc<Client>,
+    pub user: Option<user::Model>,
+    pub scopes: Scopes,
+}
+
+impl Live {
+    /// # Errors
+    /// The database's.
+    pub async fn person(&self, app: &App) -> Result<Option<Person>> {
+        match &self.user {
+            Some(user) => account::with_identifiers(app.db().read(), user.clone()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The token of a request: in the header or the form (RFC 6750 sections 2.1 and 2.2), in one place, never in the address.
+///
+/// # Errors
+/// `invalid_request`; a bare challenge when there is none.
+pub fn presented(req: &HttpRequest, form: Option<&Params>) -> Result<String> {
+    let bad = |code, says, challenge| {
+        let mut protocol = Protocol::new(code, says);
+        protocol.challenge = challenge;
+        Error::Protocol(protocol)
+    };
+    if Params::parse(req.query_string())?.raw("access_token").is_some() {
+        return Err(bad(Code::InvalidRequest, "the access token must not stand in the address", Challenge::Bearer));
+    }
+    let mut headers = req.headers().get_all(header::AUTHORIZATION);
+    let header = headers.next().map(|h| h.to_str().unwrap_or(""));
+    if headers.next().is_some() {
+        return Err(bad(Code::InvalidRequest, "two Authorization headers", Challenge::Bearer));
+    }
+    let in_header = header.filter(|h| h.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "))).map(|h| h[7..].trim().to_owned());
+    match (in_header, form.and_then(|f| f.owned("access_token"))) {
+        (Some(_), Some(_)) => Err(bad(Code::InvalidRequest, "the access token is sent twice", Challenge::Bearer)),
+        (Some(token), None) | (None, Some(token)) => Ok(token),
+        (None, None) => Err(bad(Code::InvalidToken, "an access token is needed", Challenge::BearerBare)),
+    }
+}
+
+/// Verifies the form and signature of an access token of ours (RFC 9068 section 4).
+///
+/// # Errors
+/// The outer one is the database's.
+pub async fn read(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result<Result<Verified, Refusal>> {
+    let now = app.store.now();
+    let keys = app.keys.set(&app.store, &ctx.tenant).await?.verifiers(now, Expired::Refused);
+    let own = [&*ctx.issuer];
+    Ok(verify(
+        token,
+        &Expect {
+            typ: Typ::Exact("at+jwt"),
+            issuers: &own,
+            audience: Audience::OneOf(&own),
+            algs: SigningAlg::ALL,
+            keys: &keys,
+            now,
+            leeway: Duration::ZERO,
+            expiry: Expiry::Required,
+            max_chars,
+        },
+    ))
+}
+
+/// Whether an access token is alive: signed by us, not expired, not revoked by itself or with its grant, of a subject
+/// that may act.
+///
+/// # Errors
+/// The outer one is the database's: what cannot be looked up is not alive (it fails closed).
+pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result<Result<Live, &'static str>> {
+    let token = match read(app, ctx, token, max_chars).await? {
+        Ok(token) => token,
+        Err(refusal) => return Ok(Err(refusal.as_str())),
+    };
+    let conn = app.db().read();
+    let (Some(jti), Some(client_id), Some(issued)) = (token.text("jti"), token.text("client_id"), token.issued) else { return Ok(Err("incomplete")) };
+    let Some(client) = app.clients.find(&app.store, &ctx.tenant, client_id).await? else { return Ok(Err("the client is gone")) };
+    if grant::is_revoked(conn, ctx.tenant.id, jti).await? {
+        return Ok(Err("revoked"));
+    }
+    let now = app.store.now();
+    let user = match grant_of(jti) {
+        Some(id) => {
+            let Some(row) = grant::find_grant(conn, ctx.tenant.id, id).await? else { return Ok(Err("the grant is gone")) };
+            if row.revoked_at.is_some() {
+                return Ok(Err("the grant was revoked"));
+            }
+            if row.client != client.key() {
+                return Ok(Err("of another client"));
+            }
+            Some(row.user_id)
+        }
+        None => None,
+    };
+    // A token tells whole seconds, so that one of this very second counts as made at its end; never after now.
+    let since = Micros(issued.0.saturating_add(999_999)).min(now);
+    let act = Act { tenant: &ctx.tenant, client: Some(&client), user, session: None, since, now, hold: Hold::Nothing };
+    let allowed = match may_act(conn, act).await? {
+        Ok(allowed) => allowed,
+        Err(denied) => return Ok(Err(Denied::as_str(denied))),
+    };
+    if allowed.user.as_ref().is_some_and(|u| Some(u.sub.as_str()) != token.text("sub")) {
+        return Ok(Err("another subject"));
+    }
+    let scopes = token.text("scope").and_then(Scopes::parse).unwrap_or_default();
+    Ok(Ok(Live { client, user: allowed.user, scopes, token }))
+}

@@ -1,0 +1,184 @@
+//! RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0).
+//!
+//! A valid `id_token_hint` for somebody who is signed in here needs no question; everything else is asked first, with a
+//! form, so that no link and no picture signs anybody out.
+
+use crate::account::session::{self, Browser, Visitor};
+use crate::account::{self, Person};
+use crate::app::App as Process;
+use crate::client::Client;
+use crate::ctx::Ctx;
+use crate::error::{Code, Error, Notice, Protocol, Result};
+use crate::flow::{self, Leaving};
+use crate::http::{App, Form, Params, Query, application, check_form, cookie, form_token, page, see_other};
+use crate::jose::{Audience, Expect, Expiry, Typ, unproven, verify};
+use crate::keys::Expired;
+use crate::page::{LogoutConfirm, Person as Shown, SignedOut};
+use crate::seal::{hmac256, same};
+use crate::tenant::Purpose;
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entity::{SessionId, SigningAlg};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the confirmation page hands back.
+#[derive(Serialize, Deserialize)]
+struct Wish {
+    client_id: Option<String>,
+    /// A registered `post_logout_redirect_uri`, with the state.
+    next: Option<String>,
+}
+
+struct Request {
+    client: Option<Arc<Client>>,
+    /// Whom the hint names.
+    sub: Option<String>,
+    next: Option<String>,
+}
+
+/// `GET /oauth2/logout`
+///
+/// # Errors
+/// Pages.
+pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<HttpResponse> {
+    let request = read(&app, &ctx, &query.0).await?;
+    let conn = app.db().read();
+    let browser = session::load(conn, ctx.tenant.id, &visitor, ctx.now).await?;
+    let Some(first) = browser.sessions.first() else { return done(&app, &ctx, request.client.as_deref(), request.next) };
+    if let Some(sub) = &request.sub
+        && let Some(user) = account::by_sub(conn, ctx.tenant.id, sub).await?
+        && let Some(row) = browser.sessions.iter().find(|s| s.user_id == user)
+    {
+        let ended = leave(&app, &ctx, &visitor, &browser, &[row.id]).await?;
+        let mut response = done(&app, &ctx, request.client.as_deref(), request.next)?;
+        cookie::add(&mut response, ended);
+        return Ok(response);
+    }
+    let person = account::by_id(conn, ctx.tenant.id, first.user_id).await?;
+    confirm(&app, &ctx, &visitor, (request, person))
+}
+
+/// `POST /oauth2/logout`: led to the same as a GET, as at the authorization endpoint.
+///
+/// # Errors
+/// `TooLarge`.
+pub async fn post(ctx: Ctx, form: Form) -> Result<HttpResponse> {
+    let query = form.0.to_query();
+    if query.len() > 7_500 {
+        return Err(Error::protocol(Code::TooLarge, "the request is too long"));
+    }
+    see_other(&format!("{}?{query}", ctx.to("/oauth2/logout")))
+}
+
+/// `POST /signout/confirm`: the answer to the question.
+///
+/// # Errors
+/// Pages; a form that is not this browser's.
+pub async fn confirmed(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visitor, Form)) -> Result<HttpResponse> {
+    let form = form.0;
+    check_form(&ctx, (&req, &form), visitor.browser.as_ref(), "logout")?;
+    let wish = opened(&ctx, form.get("token").unwrap_or("")).ok_or(Error::Person(Notice::BadRequest))?;
+    let client = match &wish.client_id {
+        Some(id) => app.clients.find(&app.store, &ctx.tenant, id).await?,
+        None => None,
+    };
+    if form.get("decision") == Some("stay") {
+        return see_other(&ctx.to("/account"));
+    }
+    let browser = session::load(app.db().read(), ctx.tenant.id, &visitor, ctx.now).await?;
+    let all: Vec<SessionId> = browser.sessions.iter().map(|s| s.id).collect();
+    let ended = leave(&app, &ctx, &visitor, &browser, &all).await?;
+    let mut response = done(&app, &ctx, client.as_deref(), wish.next)?;
+    cookie::add(&mut response, ended);
+    Ok(response)
+}
+
+async fn leave(app: &Process, ctx: &Ctx, visitor: &Visitor, browser: &Browser, which: &[SessionId]) -> Result<Option<String>> {
+    let left = flow::sign_out(app, ctx, visitor, (browser, which)).await?;
+    Ok((left == Leaving::Nobody).then(|| cookie::no_session(ctx)))
+}
+
+fn done(app: &Process, ctx: &Ctx, client: Option<&Client>, next: Option<String>) -> Result<HttpResponse> {
+    match next {
+        Some(next) => see_other(&next),
+        None => page(app, ctx, 200, &SignedOut { application: client.map(application), next: None }),
+    }
+}
+
+fn confirm(app: &Process, ctx: &Ctx, visitor: &Visitor, (request, person): (Request, Option<Person>)) -> Result<HttpResponse> {
+    let browser = visitor.browser.as_ref().ok_or(Error::Person(Notice::FlowElsewhere))?;
+    let wish = Wish { client_id: request.client.as_ref().map(|c| c.id().to_owned()), next: request.next };
+    let person = person.map(|p| Shown { name: p.user.name.clone(), email: p.handle() });
+    let shown = LogoutConfirm {
+        action: ctx.to("/signout/confirm"),
+        csrf: form_token(ctx, browser, "logout"),
+        token: closed(ctx, &wish)?,
+        person: person.unwrap_or(Shown { name: String::new(), email: String::new() }),
+        application: request.client.as_deref().map(application),
+    };
+    page(app, ctx, 200, &shown)
+}
+
+async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
+    let bad = |because: &str| Error::from(Protocol::new(Code::InvalidRequest, "the sign-out request is not valid").because(because));
+    let mut request = Request { client: None, sub: None, next: None };
+    let mut client_id = params.owned("client_id");
+    if let Some(hint) = params.get("id_token_hint") {
+        let named = unproven(hint, "aud").map_err(|r| bad(r.as_str()))?;
+        if client_id.as_ref().is_some_and(|c| *c != named) {
+            return Err(bad("client_id is not the hint's audience"));
+        }
+        let now = app.store.now();
+        let keys = app.keys.set(&app.store, &ctx.tenant).await?.verifiers(now, Expired::Count);
+        let (issuers, audience) = ([&*ctx.issuer], [named.as_str()]);
+        let expect = Expect {
+            typ: Typ::Plain,
+            issuers: &issuers,
+            audience: Audience::Only(&audience),
+            algs: SigningAlg::ALL,
+            keys: &keys,
+            now,
+            leeway: Duration::ZERO,
+            expiry: Expiry::MayBePast,
+            max_chars: Expect::MAX_CHARS,
+        };
+        let token = verify(hint, &expect).map_err(|r| bad(r.as_str()))?;
+        request.sub = token.text("sub").map(str::to_owned);
+        client_id = Some(named);
+    }
+    if let Some(id) = &client_id {
+        let client = app.clients.find(&app.store, &ctx.tenant, id).await?.filter(|c| c.active());
+        request.client = Some(client.ok_or(Error::Person(Notice::UnknownClient))?);
+    }
+    // Without a client nothing tells whose address it would be: the person is signed out and stays here.
+    if let (Some(uri), Some(client)) = (params.get("post_logout_redirect_uri"), &request.client) {
+        if !client.row.post_logout_redirect_uris.has(uri) {
+            return Err(Notice::RedirectUriMismatch.into());
+        }
+        let joint = if uri.contains('?') { '&' } else { '?' };
+        request.next = Some(match params.get("state") {
+            Some(state) => format!("{uri}{joint}{}", url::form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish()),
+            None => uri.to_owned(),
+        });
+    }
+    Ok(request)
+}
+
+/// The wish as a text that only we can have made.
+fn closed(ctx: &Ctx, wish: &Wish) -> Result<String> {
+    let body = URL_SAFE_NO_PAD.encode(serde_json::to_vec(wish).map_err(Error::internal)?);
+    let tag = URL_SAFE_NO_PAD.encode(hmac256(&ctx.tenant.key(Purpose::Form), &[b"logout", body.as_bytes()]));
+    Ok(format!("{body}.{tag}"))
+}
+
+fn opened(ctx: &Ctx, token: &str) -> Option<Wish> {
+    let (body, tag) = token.split_once('.')?;
+    let made = URL_SAFE_NO_PAD.encode(hmac256(&ctx.tenant.key(Purpose::Form), &[b"logout", body.as_bytes()]));
+    if !same(made.as_bytes(), tag.as_bytes()) {
+        return None;
+    }
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).ok()?).ok()
+}

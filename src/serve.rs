@@ -1,0 +1,209 @@
+//! From a configuration to a server that answers: schema, master key, default tenant, first administrator, listener.
+
+use crate::account::profile::Profile;
+use crate::account::{self, Identifier, NewPerson};
+use crate::app::App;
+use crate::audit::{self, Event, Origin};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::{Db, Share, Target};
+use crate::error::{Error, Result};
+use crate::hash::acceptable;
+use crate::http::door::door;
+use crate::keys::{self, Start};
+use crate::oidc::metadata::order_key;
+use crate::seal::Token;
+use crate::tenant::{self, AtHome};
+use crate::{jobs, once, routes};
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{HttpServer, web};
+use entity::{LinkPurpose, Role, SigningAlg, TenantId, link};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The set-up link works for so long.
+const SETUP: Duration = Duration::from_secs(3600);
+/// NIST SP 800-63B-4 and our own rule for whoever administers.
+const CONNECTIONS: usize = 10_000;
+
+/// Everything that a server needs, ready; with the set-up link while there is no administrator.
+pub struct Ready {
+    pub app: Arc<App>,
+    pub tenant: TenantId,
+    pub setup_url: Option<String>,
+}
+
+/// Makes ready: data directory, schema, master key, default tenant with its keys, first administrator.
+///
+/// # Errors
+/// One line for the operator.
+pub async fn prepare(config: Config, clock: Clock) -> Result<Ready> {
+    let target = Target::parse(config.database.url.0.as_str(), config.data_dir()).map_err(Error::unavailable)?;
+    make_directory(&config)?;
+    Db::migrate(&target).await?;
+    let app = Arc::new(App::open(config, clock, Share::Alone).await?);
+    let home = tenant::settle(&app.store, app.config()).await?;
+    let id = match home {
+        AtHome::Made(id) => {
+            begin(&app, id).await?;
+            id
+        }
+        AtHome::Found(id) | AtHome::Followed(id) => id,
+        AtHome::Differs { stored, wanted } => {
+            return Err(Error::unavailable(format!(
+                "public_url is {wanted}, but tokens were issued as {stored}; to move, run: keyward tenant move --to {wanted}"
+            )));
+        }
+    };
+    let setup_url = first_administrator(&app, id).await?;
+    Ok(Ready { app, tenant: id, setup_url })
+}
+
+fn make_directory(config: &Config) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = config.data_dir();
+    if path.is_dir() {
+        return Ok(());
+    }
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|e| Error::unavailable(format!("the data directory {} cannot be made: {e}", path.display())))
+}
+
+/// A new tenant's keys: the quick ones at once, RSA by a job.
+///
+/// # Errors
+/// The database's.
+pub async fn begin(app: &Arc<App>, tenant: TenantId) -> Result<()> {
+    for alg in [SigningAlg::Es256, SigningAlg::EdDsa] {
+        keys::make(&app.store, tenant, alg, Start::Now).await?;
+    }
+    let now = app.store.now();
+    app.db().write(async move |tx| order_key(tx, tenant, SigningAlg::Rs256, now).await).await?;
+    app.work.notify_one();
+    Ok(())
+}
+
+/// While there is no administrator: the one of the configuration, or a link on which to make one.
+async fn first_administrator(app: &Arc<App>, tenant: TenantId) -> Result<Option<String>> {
+    if account::has_administrator(app.db().read(), tenant).await? {
+        return Ok(None);
+    }
+    let bootstrap = &app.config().bootstrap;
+    if let Some(email) = bootstrap.email.clone() {
+        let password = bootstrap.password.0.clone();
+        let wrong = |says: &str| Error::unavailable(format!("bootstrap: {says}"));
+        let identifier = Identifier::email(&email).ok_or_else(|| wrong("the e-mail address is none"))?;
+        acceptable(&password, &[&email], app.config().password.min_length).map_err(wrong)?;
+        let phc = app.passwords.hash(&password).await?;
+        let person = NewPerson {
+            name: email.split('@').next().unwrap_or("Administrator").to_owned(),
+            email: Some((identifier, email)),
+            email_verified: true,
+            username: None,
+            phone: None,
+            phc: Some(phc),
+            role: Role::SuperAdmin,
+            profile: Profile::default(),
+        };
+        let store = app.store.clone();
+        let made = app
+            .db()
+            .write(async move |tx| {
+                let now = store.now();
+                // Two nodes may start at once on an empty database.
+                if account::has_administrator(tx, tenant).await? {
+                    return Ok(true);
+                }
+                let Ok(user) = account::create(tx, tenant, &person, now).await? else { return Ok(false) };
+                let event = Event::success(audit::kind::USER_SIGNUP).on(user).with(serde_json::json!({ "role": "super_admin", "by": "bootstrap" }));
+                audit::record(tx, &Origin::of_process(tenant, now), event).await?;
+                Ok(true)
+            })
+            .await?;
+        return if made { Ok(None) } else { Err(wrong("somebody who is no administrator has this e-mail address")) };
+    }
+    let token = Token::new("")?;
+    let now = app.store.now();
+    let row = link::Model {
+        tenant_id: tenant,
+        hash: token.hash,
+        purpose: LinkPurpose::Setup,
+        created_at: now,
+        expires_at: now.plus(SETUP),
+        spent_at: None,
+    };
+    app.db()
+        .write(async move |tx| {
+            once::withdraw_links(tx, tenant, LinkPurpose::Setup).await?;
+            once::put_link(tx, row.clone()).await
+        })
+        .await?;
+    let issuer = tenant::primary_issuer(app.db().read(), tenant).await?;
+    Ok(Some(format!("{issuer}/setup?token={}", *token.text)))
+}
+
+/// Takes the address, so that a port in use is known before anything is said.
+///
+/// # Errors
+/// One line that names the address.
+pub fn bind(config: &Config) -> Result<TcpListener> {
+    let address = config.server.listen;
+    let refused = |e: std::io::Error| Error::unavailable(format!("cannot listen on {address}: {e}"));
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    Ok(listener)
+}
+
+/// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it began.
+///
+/// # Errors
+/// When the server cannot run.
+pub async fn run(app: Arc<App>, listener: TcpListener, jobs: Jobs) -> Result<()> {
+    let data = web::Data::from(app.clone());
+    let workers = match app.config().server.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        n => n,
+    };
+    let server = HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(data.clone())
+            .wrap(from_fn(door))
+            .wrap(Condition::new(false, actix_web::middleware::Compress::default()))
+            .configure(routes::all)
+    })
+    .workers(workers)
+    .max_connections(CONNECTIONS)
+    .keep_alive(Duration::from_secs(30))
+    .client_request_timeout(Duration::from_secs(10))
+    .client_disconnect_timeout(Duration::from_secs(5))
+    .shutdown_timeout(20)
+    .listen(listener)
+    .map_err(Error::unavailable)?
+    .run();
+    let handle = server.handle();
+    let worker = (jobs == Jobs::Here).then(|| tokio::spawn(jobs::work(app.clone())));
+    let broken = app.clone();
+    let watch = tokio::spawn(async move {
+        broken.db().until_broken().await;
+        // The page cache cannot be trusted after a failed commit: what is on disk is what counts, after a restart.
+        tracing::error!("the database failed to commit; the process ends so that it can be started again");
+        handle.stop(false).await;
+    });
+    let served = server.await.map_err(Error::internal);
+    watch.abort();
+    if let Some(worker) = worker {
+        worker.abort();
+    }
+    let failed = app.db().is_broken();
+    app.db().close().await;
+    served?;
+    if failed { Err(Error::unavailable("the database failed to commit")) } else { Ok(()) }
+}
+
+/// Whether this process does the jobs too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jobs {
+    Here,
+    Elsewhere,
+}
