@@ -41,7 +41,15 @@ pub mod note {
     pub const OTHER_SESSION_GONE: &str = "account-session-gone";
 
     pub const ALL: &[&str] = &[
-        WRONG, THROTTLED, BUSY, UNAVAILABLE, FRESH_NEEDED, SESSION_ENDED, SETUP_INVALID, OTHER_SESSION_ENDED, OTHER_SESSION_GONE,
+        WRONG,
+        THROTTLED,
+        BUSY,
+        UNAVAILABLE,
+        FRESH_NEEDED,
+        SESSION_ENDED,
+        SETUP_INVALID,
+        OTHER_SESSION_ENDED,
+        OTHER_SESSION_GONE,
     ];
     /// Those that tell, rather than warn.
     pub const CALM: &[&str] = &[FRESH_NEEDED, SESSION_ENDED, OTHER_SESSION_ENDED, OTHER_SESSION_GONE];
@@ -62,8 +70,17 @@ pub mod field {
     pub const PASSWORD_COMMON: &str = "setup-password-common";
 
     pub const ALL: &[&str] = &[
-        IDENTIFIER_MISSING, PASSWORD_MISSING, TOO_LONG, EMAIL_TAKEN, EMAIL_BAD, NAME_MISSING, NAME_LONG, NEW_PASSWORD_MISSING,
-        PASSWORD_SHORT, PASSWORD_LONG, PASSWORD_COMMON,
+        IDENTIFIER_MISSING,
+        PASSWORD_MISSING,
+        TOO_LONG,
+        EMAIL_TAKEN,
+        EMAIL_BAD,
+        NAME_MISSING,
+        NAME_LONG,
+        NEW_PASSWORD_MISSING,
+        PASSWORD_SHORT,
+        PASSWORD_LONG,
+        PASSWORD_COMMON,
     ];
 }
 

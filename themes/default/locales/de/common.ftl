@@ -4,7 +4,7 @@ title = { $page } – { $brand }
 
 help = Hilfe
 privacy = Datenschutz
-terms = Nutzungsbedingungen
+terms = Bedingungen
 language = Sprache
 footer = Über diesen Dienst
 
@@ -33,6 +33,7 @@ time-days =
         [one] vor { $count } Tag
        *[other] vor { $count } Tagen
     }
+time-on = am { time-date }
 time-date = { $day }. { $month } { $year }
 time-date-and-time = { $day }. { $month } { $year }, { $time } UTC
 
@@ -49,6 +50,6 @@ month-10 = Oktober
 month-11 = November
 month-12 = Dezember
 
-device = { $browser } unter { $system }
+device = { $browser } auf { $system }
 device-browser-unknown = Ein Browser
 device-unknown = Unbekanntes Gerät

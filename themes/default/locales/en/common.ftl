@@ -33,6 +33,7 @@ time-days =
         [one] { $count } day ago
        *[other] { $count } days ago
     }
+time-on = on { time-date }
 time-date = { $day } { $month } { $year }
 time-date-and-time = { $day } { $month } { $year }, { $time } UTC
 
