@@ -3,35 +3,47 @@
 //! Start at [`Db::write`]. On SQLite it feeds one writer (`db/door.rs`) that commits the writes of all who wait at once;
 //! on PostgreSQL and MariaDB it is an ordinary transaction, run again after a deadlock. A closure takes owned input and
 //! `&Tx`; it makes no HTTP call, no hash, no wait. Nobody is answered before the commit.
+//!
+//! How a connection is set up is in `db/connect.rs`, the schema's age in `db/schema.rs`. Nothing here polls: an idle
+//! process costs nothing.
 
+mod connect;
 mod door;
+mod schema;
 
 use crate::error::{Error, Result};
-use door::Door;
+use door::{Door, Progress};
 use entity::{Hash, Micros, deployment};
-use migration::{Migrator, MigratorTrait};
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sea_query::{InsertStatement, OnConflict};
 use sea_orm::{
-    AccessMode, ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, EntityTrait, ExecResult, IsolationLevel, QueryResult, RuntimeErr, Statement, TransactionTrait,
+    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    ExecResult, QueryResult, QueryTrait, RuntimeErr, SqlxError, Statement, TransactionTrait,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// One statement, or the whole of a write, may take this long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(3);
 /// Waiting for a connection or for one's turn may take this long; then 503.
 pub(crate) const WAIT: Duration = Duration::from_secs(2);
-const READERS: u32 = 4;
+/// Pauses before a write that met others is tried again.
+const PAUSES_MS: [u64; 6] = [0, 5, 20, 60, 150, 300];
 
 pub struct Db {
     read: DatabaseConnection,
     door: Option<Door>,
-    broken: Arc<AtomicBool>,
+    health: Arc<Health>,
     /// Held while `serve` runs on a SQLite file: a second server on it must not start.
     _lock: Option<std::fs::File>,
+}
+
+/// What the writer and its owner both must know.
+struct Health {
+    broken: watch::Sender<bool>,
+    fail_next_commit: AtomicBool,
 }
 
 /// Where the database is.
@@ -41,20 +53,31 @@ pub enum Target {
     Server(String),
 }
 
-/// Whether this process is the only server on the file, or a command beside it.
-#[derive(Clone, Copy, PartialEq)]
+/// Whether this process is the only server on the file, or a command beside it. Servers share PostgreSQL and MariaDB.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Share {
     Alone,
     Beside,
 }
 
 /// A write under way. It can run statements and nothing else: no begin, no commit, no nested write.
+///
+/// The first statement that fails makes the whole write fail, on every database, as PostgreSQL has it: later ones are
+/// refused, and a closure that swallows the error is not committed either.
 pub struct Tx {
     inner: DatabaseTransaction,
-    failed: AtomicBool,
+    state: AtomicU8,
 }
 
+/// The states of a [`Tx`].
+const CLEAN: u8 = 0;
+const FAILED: u8 = 1;
+/// It failed in a way that another try may cure.
+const CONFLICT: u8 = 2;
+
 impl Target {
+    /// Reads a `DATABASE_URL`; an empty one means the embedded database in `data_dir`.
+    ///
     /// # Errors
     /// One line that names what is wrong with the URL.
     pub fn parse(url: &str, data_dir: &Path) -> Result<Self, String> {
@@ -87,67 +110,29 @@ impl Target {
 }
 
 impl Db {
-    /// Connects, without touching the schema.
+    /// Connects, without touching the schema. `pool_size` counts connections to a server; SQLite has one writer and
+    /// four readers.
     ///
     /// # Errors
     /// `Unavailable` when the database cannot be reached or the file is in use by another server.
     pub async fn open(target: &Target, pool_size: u32, share: Share) -> Result<Self> {
-        let broken = Arc::new(AtomicBool::new(false));
+        let health = Arc::new(Health { broken: watch::Sender::new(false), fail_next_commit: AtomicBool::new(false) });
         match target {
             Target::Sqlite(path) => {
                 let lock = match share {
-                    Share::Alone => Some(lock(path)?),
+                    Share::Alone => Some(connect::lock(path)?),
                     Share::Beside => None,
                 };
-                let progress = Arc::new(AtomicI64::new(i64::MAX));
-                let writer = Database::connect(sqlite(path, 1, Some(progress.clone()))).await?;
-                assert_sqlite(&writer).await?;
-                let read = Database::connect(sqlite(path, READERS, None)).await?;
-                Ok(Self { read, door: Some(Door::open(writer, progress, broken.clone())?), broken, _lock: lock })
+                connect::create(path)?;
+                let door = Door::open(path, Arc::new(Progress::new()), health.clone()).await?;
+                let read = connect::readers(path).await?;
+                Ok(Self { read, door: Some(door), health, _lock: lock })
             }
             Target::Server(url) => {
-                let read = Database::connect(server(url, pool_size)).await?;
-                Ok(Self { read, door: None, broken, _lock: None })
+                let read = connect::server(url, pool_size).await?;
+                Ok(Self { read, door: None, health, _lock: None })
             }
         }
-    }
-
-    /// Brings the schema up to date; one process at a time.
-    ///
-    /// # Errors
-    /// When the database was written by a newer version, or cannot be changed.
-    pub async fn migrate(target: &Target) -> Result<()> {
-        let db = one_connection(target).await?;
-        let held = match db.get_database_backend() {
-            // The number is "keyward" in ASCII, cut to 63 bits.
-            DbBackend::Postgres => db.execute_unprepared("SELECT pg_advisory_lock(7738140107311309412)").await.map(drop),
-            DbBackend::MySql => db.execute_unprepared("SELECT GET_LOCK('migration', 60)").await.map(drop),
-            _ => Ok(()),
-        };
-        held?;
-        let done = Migrator::up(&db, None).await.map_err(newer);
-        db.close().await.ok();
-        done
-    }
-
-    /// Takes back the last migration.
-    ///
-    /// # Errors
-    /// As [`Db::migrate`].
-    pub async fn migrate_down(target: &Target) -> Result<()> {
-        let db = one_connection(target).await?;
-        let done = Migrator::down(&db, Some(1)).await.map_err(newer);
-        db.close().await.ok();
-        done
-    }
-
-    /// Each migration and whether it was applied.
-    ///
-    /// # Errors
-    /// As [`Db::migrate`].
-    pub async fn migrations(&self) -> Result<Vec<(String, bool)>> {
-        let all = Migrator::get_migration_with_status_read_only(&self.read).await.map_err(newer)?;
-        Ok(all.iter().map(|m| (m.name().to_owned(), m.status() == sea_orm_migration_status::Applied)).collect())
     }
 
     /// For statements that change nothing.
@@ -159,17 +144,33 @@ impl Db {
         self.door.is_some()
     }
 
-    /// A commit failed in a way after which the page cache cannot be trusted: the process must end.
+    /// A commit failed in a way after which the page cache cannot be trusted: the process must end. Until then no
+    /// write is let in.
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+        *self.health.broken.borrow()
+    }
+
+    /// Returns once [`Db::is_broken`]; does not poll.
+    pub async fn until_broken(&self) {
+        let mut broken = self.health.broken.subscribe();
+        broken.wait_for(|broken| *broken).await.ok();
+    }
+
+    /// Makes the next commit fail as an I/O error would: nothing of it stays.
+    #[doc(hidden)]
+    pub fn fail_next_commit(&self) {
+        self.health.fail_next_commit.store(true, Ordering::Relaxed);
     }
 
     /// Runs one write and answers after its commit.
     ///
-    /// The closure may run more than once. When it returns an error, or any statement in it failed, nothing of it stays.
+    /// The closure may run more than once. When it returns an error, or any statement in it failed, nothing of it stays:
+    /// what must be kept although the request fails (a raised counter, an audit event) is returned as `Ok`. It must not
+    /// call `write` itself. The write goes on when the caller goes away after its turn has come.
     ///
     /// # Errors
-    /// The closure's own; `Busy` when its turn did not come in two seconds; `Unavailable` when the commit failed.
+    /// The closure's own; `Busy` when its turn did not come in two seconds or it met other writes again and again;
+    /// `Unavailable` when it took longer than three seconds or the commit failed.
     pub async fn write<F, T>(&self, f: F) -> Result<T>
     where
         F: AsyncFn(&Tx) -> Result<T> + Send + 'static,
@@ -177,7 +178,11 @@ impl Db {
     {
         match &self.door {
             Some(door) => door.write(f).await,
-            None => self.transaction(f).await,
+            // The deadline covers the wait for a connection and the commit too.
+            None => match tokio::time::timeout(WAIT + DEADLINE, self.transaction(f)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(late()),
+            },
         }
     }
 
@@ -185,37 +190,48 @@ impl Db {
     where
         F: AsyncFn(&Tx) -> Result<T>,
     {
-        let started = Instant::now();
-        for pause_ms in [5, 20, 60, 150, 300] {
-            let inner = self
-                .read
-                .begin_with_config(Some(IsolationLevel::ReadCommitted), Some(AccessMode::ReadWrite))
-                .await?;
-            let tx = Tx::new(inner);
+        let mut last = None;
+        for pause_ms in PAUSES_MS {
+            if pause_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            }
+            // READ COMMITTED is set for the session: asking here would cost a round trip each time.
+            let tx = match self.read.begin().await {
+                Ok(inner) => Tx::new(inner),
+                // The server hung up on a pooled connection; nothing was sent yet, so another one will do.
+                Err(e) if pause_ms == 0 && !matches!(e, DbErr::ConnectionAcquire(_)) => {
+                    last = Some(e.into());
+                    continue;
+                }
+                Err(e) => return Err(e.into()),
+            };
             let outcome = match tokio::time::timeout(DEADLINE, f(&tx)).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    tx.rollback().await;
-                    return Err(Error::unavailable("a write took longer than its deadline"));
+                Ok(outcome) => tx.judged(outcome),
+                Err(_) => Err(late()),
+            };
+            let error = match outcome {
+                Ok(value) if self.health.fail_next_commit.swap(false, Ordering::Relaxed) => {
+                    drop(value);
+                    tx.inner.rollback().await.ok();
+                    return Err(Error::unavailable("the commit failed: asked to, by a test"));
+                }
+                Ok(value) => match tx.inner.commit().await {
+                    Ok(()) => return Ok(value),
+                    Err(e) if is_conflict(&e) => Error::from(e),
+                    Err(e) => return Err(Error::unavailable(format!("the commit failed: {e}"))),
+                },
+                Err(error) => {
+                    let again = tx.state.load(Ordering::Relaxed) == CONFLICT;
+                    tx.inner.rollback().await.ok();
+                    if !again {
+                        return Err(error);
+                    }
+                    error
                 }
             };
-            let conflict = tx.failed.load(Ordering::Relaxed);
-            match (outcome, conflict) {
-                (Ok(value), false) => {
-                    tx.commit().await?;
-                    return Ok(value);
-                }
-                (outcome, _) => {
-                    let again = tx.conflicted();
-                    tx.rollback().await;
-                    if !again || started.elapsed() > DEADLINE {
-                        return Err(outcome.err().unwrap_or_else(|| Error::internal("a failed statement was ignored")));
-                    }
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            last = Some(error);
         }
-        Err(Error::busy("a write met others again and again"))
+        Err(Error::busy(last.map_or_else(String::new, |e| format!("a write met others again and again: {e}"))))
     }
 
     /// Checks that this master key is the one that the database was sealed with; the first one is noted.
@@ -223,57 +239,147 @@ impl Db {
     /// # Errors
     /// `Internal` when it is another.
     pub async fn check_master_key(&self, check: Hash, now: Micros) -> Result<()> {
-        let noted = self
+        let matches = self
             .write(async move |tx| {
-                if let Some(row) = deployment::Entity::find_by_id(1).one(tx).await? {
-                    return Ok(row.master_key_check == check);
-                }
-                let row = deployment::ActiveModel { id: Set(1), master_key_check: Set(check.clone()), created_at: Set(now) };
-                deployment::Entity::insert(row).exec_without_returning(tx).await?;
-                Ok(true)
+                let row =
+                    deployment::ActiveModel { id: Set(1), master_key_check: Set(check.clone()), created_at: Set(now) };
+                // Two servers may start at once: the first row stays.
+                insert_if_new(tx, deployment::Entity::insert(row).into_query()).await?;
+                let row = deployment::Entity::find_by_id(1).one(tx).await?;
+                Ok(row.is_some_and(|row| row.master_key_check == check))
             })
             .await?;
-        if noted { Ok(()) } else { Err(Error::internal("the master key is not the one that this database was sealed with")) }
+        if matches {
+            Ok(())
+        } else {
+            Err(Error::internal("the master key is not the one that this database was sealed with"))
+        }
     }
 
-    /// Ends the writer and closes the connections; what was acknowledged is on disk already.
-    pub async fn close(self) {
-        if let Some(door) = self.door {
+    /// Ends the writer after what is queued, and closes the connections; what was acknowledged is on disk already.
+    pub async fn close(&self) {
+        if let Some(door) = &self.door {
             door.close().await;
         }
-        self.read.close().await.ok();
+        self.read.close_by_ref().await.ok();
     }
 }
 
-use migration::MigrationStatusWord as sea_orm_migration_status;
+/// Inserts unless a row with one of its unique keys is there, and says whether it did.
+///
+/// On MariaDB a broken reference counts as "there" (`INSERT IGNORE`), so that the answer errs towards refusing.
+///
+/// # Errors
+/// What the database says.
+pub(crate) async fn insert_if_new(tx: &impl ConnectionTrait, mut insert: InsertStatement) -> Result<bool, DbErr> {
+    let backend = tx.get_database_backend();
+    let statement = match backend {
+        DbBackend::MySql => {
+            let mut statement = backend.build(&insert);
+            statement.sql = statement.sql.replacen("INSERT", "INSERT IGNORE", 1);
+            statement
+        }
+        _ => backend.build(insert.on_conflict(OnConflict::new().do_nothing().to_owned())),
+    };
+    Ok(tx.execute_raw(statement).await?.rows_affected() > 0)
+}
+
+impl Health {
+    fn is_broken(&self) -> bool {
+        *self.broken.borrow()
+    }
+}
 
 impl Tx {
     fn new(inner: DatabaseTransaction) -> Self {
-        Self { inner, failed: AtomicBool::new(false) }
+        Self { inner, state: AtomicU8::new(CLEAN) }
     }
 
-    async fn commit(self) -> Result<(), DbErr> {
-        self.inner.commit().await
+    /// A closure that swallowed the error of a statement has failed all the same.
+    fn judged<T>(&self, outcome: Result<T>) -> Result<T> {
+        match outcome {
+            Ok(_) if self.state.load(Ordering::Relaxed) != CLEAN => {
+                Err(Error::internal("a failed statement was ignored"))
+            }
+            outcome => outcome,
+        }
     }
 
-    async fn rollback(self) {
-        self.inner.rollback().await.ok();
-    }
-
-    fn conflicted(&self) -> bool {
-        // Whatever failed inside is noted as a conflict only by the codes that ask for another try.
-        self.failed.load(Ordering::Relaxed) && CONFLICT.with(|c| c.take())
+    fn usable(&self) -> Result<(), DbErr> {
+        match self.state.load(Ordering::Relaxed) {
+            CLEAN => Ok(()),
+            _ => Err(DbErr::Custom("an earlier statement of this write failed".into())),
+        }
     }
 
     fn note<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
         if let Err(e) = &result {
-            self.failed.store(true, Ordering::Relaxed);
-            CONFLICT.with(|c| c.set(is_conflict(e)));
+            self.state.store(if is_conflict(e) { CONFLICT } else { FAILED }, Ordering::Relaxed);
         }
         result
     }
 }
 
-thread_local! {
-    static CONFLICT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+#[async_trait::async_trait]
+impl ConnectionTrait for Tx {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.usable()?;
+        self.note(self.inner.execute_raw(statement).await)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.usable()?;
+        self.note(self.inner.execute_unprepared(sql).await)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.usable()?;
+        self.note(self.inner.query_one_raw(statement).await)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.usable()?;
+        self.note(self.inner.query_all_raw(statement).await)
+    }
 }
+
+fn late() -> Error {
+    Error::unavailable("a write took longer than its deadline")
+}
+
+/// What the driver says of a failure, when it is the driver that speaks.
+fn cause(e: &DbErr) -> Option<&SqlxError> {
+    match e {
+        DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e))
+        | DbErr::Conn(RuntimeErr::SqlxError(e)) => Some(e),
+        _ => None,
+    }
+}
+
+/// Two writes met, and this one was chosen to give way.
+fn is_conflict(e: &DbErr) -> bool {
+    use sea_orm::sqlx::mysql::MySqlDatabaseError;
+    let Some(SqlxError::Database(e)) = cause(e) else { return false };
+    if let Some(e) = e.try_downcast_ref::<MySqlDatabaseError>() {
+        // Deadlock, lock wait timeout, and MariaDB's "record has changed since last read".
+        return matches!(e.number(), 1213 | 1205 | 1020);
+    }
+    // PostgreSQL, appendix A: serialization_failure, deadlock_detected.
+    e.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
+}
+
+/// SQLite's primary result code (https://www.sqlite.org/rescode.html); sqlx gives the extended one.
+fn sqlite_code(e: &DbErr) -> Option<u32> {
+    use sea_orm::sqlx::sqlite::SqliteError;
+    let SqlxError::Database(e) = cause(e)? else { return None };
+    e.try_downcast_ref::<SqliteError>()?;
+    Some(e.code()?.parse::<u32>().ok()? & 0xff)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

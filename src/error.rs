@@ -201,7 +201,8 @@ impl From<sea_orm::DbErr> for Error {
         use sea_orm::DbErr;
         match e {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Error::unavailable(e),
-            DbErr::Exec(sea_orm::RuntimeErr::SqlxError(ref cause)) | DbErr::Query(sea_orm::RuntimeErr::SqlxError(ref cause))
+            DbErr::Exec(sea_orm::RuntimeErr::SqlxError(ref cause))
+            | DbErr::Query(sea_orm::RuntimeErr::SqlxError(ref cause))
                 if lost(cause) =>
             {
                 Error::unavailable(e)
@@ -216,9 +217,15 @@ fn lost(cause: &sea_orm::SqlxError) -> bool {
     use sea_orm::SqlxError;
     match cause {
         SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed => true,
-        // SQLite: busy 5, read-only 8, I/O 10, full 13. PostgreSQL: 57xxx shutdown, 53xxx resources, 25006 read-only.
         SqlxError::Database(e) => e.code().is_some_and(|code| {
-            matches!(code.as_ref(), "5" | "8" | "10" | "13" | "25006") || code.starts_with("57P") || code.starts_with("53")
+            if e.try_downcast_ref::<sea_orm::sqlx::sqlite::SqliteError>().is_some() {
+                // Extended result codes; the low byte is the primary one: busy, read-only, interrupted, I/O, full.
+                return code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 8 | 9 | 10 | 13));
+            }
+            // PostgreSQL: read-only, statement and lock timeout, shutdown 57P, resources 53. MariaDB: statement timeout
+            // 70100. Both: connection 08.
+            matches!(code.as_ref(), "25006" | "57014" | "55P03" | "70100")
+                || ["57P", "53", "08"].iter().any(|class| code.starts_with(class))
         }),
         _ => false,
     }

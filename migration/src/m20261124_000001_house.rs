@@ -1,7 +1,7 @@
 //! The first schema: tenants, clients, people, sessions, flows, codes, grants, keys, audit, jobs, throttles.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm_migration::sea_orm::{DbBackend, Statement};
 use sea_query::ColumnDef;
 
 #[derive(DeriveMigrationName)]
@@ -331,13 +331,7 @@ fn tables() -> Vec<TableCreateStatement> {
             .time_null("dead_at")
             .time("created_at")
             .done(),
-        of_tenant("throttle")
-            .hash("key")
-            .key("key")
-            .small("count")
-            .time("window_started_at")
-            .time("expires_at")
-            .done(),
+        of_tenant("throttle").hash("key").key("key").small("count").time("window_started_at").time("expires_at").done(),
         of_tenant("revision").word("kind").key("kind").number("value").time("changed_at").done(),
         of_tenant("link")
             .hash("hash")
@@ -396,10 +390,11 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if manager.get_database_backend() == DbBackend::MySql {
             // Exact comparison: neither letter case nor trailing blanks may make two values one.
-            manager
-                .get_connection()
-                .execute_unprepared("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin")
-                .await?;
+            let db = manager.get_connection();
+            let version = db.query_one_raw(Statement::from_string(DbBackend::MySql, "SELECT VERSION()")).await?;
+            let version: String = version.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+            let collation = if version.contains("MariaDB") { "utf8mb4_nopad_bin" } else { "utf8mb4_0900_bin" };
+            db.execute_unprepared(&format!("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {collation}")).await?;
         }
         for table in tables() {
             manager.create_table(table).await?;
