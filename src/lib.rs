@@ -3,7 +3,7 @@
 //! The map of the house, from the ground up; a module uses only what stands above it in this list.
 //!
 //! - ground: [`config`], [`error`], [`clock`], [`locale`]
-//! - tools: [`seal`], [`hash`], [`jose`], [`db`], [`cache`], [`tenant`], [`ctx`], [`keys`], [`once`], [`limit`], [`audit`], [`queue`], [`theme`]
+//! - tools: [`seal`], [`hash`], [`jose`], [`db`], [`cache`], [`tenant`], [`ctx`], [`keys`], [`once`], [`limit`], [`audit`], [`queue`], [`page`], [`theme`]
 
 pub mod audit;
 pub mod cache;

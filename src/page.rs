@@ -30,7 +30,10 @@ pub trait Page: Serialize {
 
 /// What a notice on a form can say; `notice` of a page is one of these.
 pub mod note {
+    /// Never says which of the two is wrong, nor whether there is such an account.
     pub const WRONG: &str = "sign-in-wrong";
+    /// The same when only the password was asked.
+    pub const WRONG_PASSWORD: &str = "sign-in-wrong-password";
     pub const THROTTLED: &str = "sign-in-throttled";
     pub const BUSY: &str = "sign-in-busy";
     pub const UNAVAILABLE: &str = "sign-in-unavailable";
@@ -42,6 +45,7 @@ pub mod note {
 
     pub const ALL: &[&str] = &[
         WRONG,
+        WRONG_PASSWORD,
         THROTTLED,
         BUSY,
         UNAVAILABLE,
@@ -98,7 +102,7 @@ pub mod link {
     pub const HOME: &str = "problem-home";
     pub const SIGN_IN: &str = "problem-sign-in";
     pub const RETRY: &str = "problem-retry";
-    /// Names the problem's application, which must be set.
+    /// Names the problem's application, if there is one.
     pub const BACK: &str = "problem-back";
 
     pub const ALL: &[&str] = &[HOME, SIGN_IN, RETRY, BACK];

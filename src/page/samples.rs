@@ -78,6 +78,7 @@ impl Samples for SignIn {
                 ..plain.clone()
             },
             SignIn { fixed: Some(long_person()), notice: None, ..again.clone() },
+            SignIn { notice: Some(note::WRONG_PASSWORD), cancel: false, ..again.clone() },
             again,
             SignIn { notice: Some(note::SESSION_ENDED), ..plain.clone() },
             SignIn {
@@ -222,6 +223,7 @@ impl Samples for Problem {
         all.push(Problem { link: Some("/login".into()), link_text: link::SIGN_IN, ..plain(Notice::FlowElsewhere) });
         all.push(Problem { link: Some("/account".into()), link_text: link::RETRY, ..plain(Notice::Internal) });
         all.push(Problem { link: Some("/".into()), ..plain(Notice::NotFound) });
+        all.push(Problem { link: back(), link_text: link::BACK, ..plain(Notice::BadRequest) });
         all
     }
 }

@@ -81,7 +81,9 @@ fn ids_are_unique_and_what_is_named_exists() {
         once.sort();
         once.dedup();
         assert_eq!(ids.len(), once.len(), "{name}: {ids:?}");
-        for attribute in ["for", "aria-describedby", "aria-controls", "aria-labelledby", "data-reveal", "data-caps"] {
+        for attribute in
+            ["for", "aria-describedby", "aria-controls", "aria-labelledby", "data-reveal", "data-caps", "data-strength"]
+        {
             for id in values(attribute).iter().flat_map(|v| v.split_whitespace()) {
                 assert!(ids.iter().any(|i| i == id), "{name}: {attribute} names {id}");
             }
@@ -281,6 +283,27 @@ fn pages_for_looking_at() {
                 let html = html.replace("\"/assets/", "\"");
                 std::fs::write(format!("{to}/{template}-{number}-{}-{colour}.html", locale.tag()), html).unwrap();
             });
+        }
+    }
+}
+
+#[test]
+fn every_message_is_said_somewhere() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let mut users = String::new();
+    for folder in ["themes/default/pages", "themes/default/parts", "src", "src/page", "src/theme"] {
+        for file in std::fs::read_dir(format!("{root}/{folder}")).unwrap() {
+            users += &std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
+        }
+    }
+    for file in std::fs::read_dir(format!("{root}/themes/default/locales/en")).unwrap() {
+        for line in std::fs::read_to_string(file.unwrap().path()).unwrap().lines() {
+            let Some((id, _)) = line.split_once(" =").filter(|(id, _)| !id.contains([' ', '#', '[', '*'])) else {
+                continue;
+            };
+            let composed = ["error-", "month-", "scope-"].iter().any(|p| id.starts_with(p));
+            let said = users.contains(&format!("\"{id}\"")) || id == "time-date";
+            assert!(composed || said, "{id} is said nowhere");
         }
     }
 }

@@ -15,6 +15,10 @@ signed-in-as = Angemeldet als
 
 password-show = Passwort anzeigen
 password-hide = Passwort verbergen
+password-weak = Schwach
+password-fair = Brauchbar
+password-good = Gut
+password-strong = Stark
 password-caps = Die Feststelltaste ist aktiv.
 
 time-now = gerade eben
