@@ -30,7 +30,10 @@ pub trait Page: Serialize {
 
 /// What a notice on a form can say; `notice` of a page is one of these.
 pub mod note {
+    /// Never says which of the two is wrong, nor whether there is such an account.
     pub const WRONG: &str = "sign-in-wrong";
+    /// The same when only the password was asked.
+    pub const WRONG_PASSWORD: &str = "sign-in-wrong-password";
     pub const THROTTLED: &str = "sign-in-throttled";
     pub const BUSY: &str = "sign-in-busy";
     pub const UNAVAILABLE: &str = "sign-in-unavailable";
@@ -41,7 +44,16 @@ pub mod note {
     pub const OTHER_SESSION_GONE: &str = "account-session-gone";
 
     pub const ALL: &[&str] = &[
-        WRONG, THROTTLED, BUSY, UNAVAILABLE, FRESH_NEEDED, SESSION_ENDED, SETUP_INVALID, OTHER_SESSION_ENDED, OTHER_SESSION_GONE,
+        WRONG,
+        WRONG_PASSWORD,
+        THROTTLED,
+        BUSY,
+        UNAVAILABLE,
+        FRESH_NEEDED,
+        SESSION_ENDED,
+        SETUP_INVALID,
+        OTHER_SESSION_ENDED,
+        OTHER_SESSION_GONE,
     ];
     /// Those that tell, rather than warn.
     pub const CALM: &[&str] = &[FRESH_NEEDED, SESSION_ENDED, OTHER_SESSION_ENDED, OTHER_SESSION_GONE];
@@ -62,8 +74,17 @@ pub mod field {
     pub const PASSWORD_COMMON: &str = "setup-password-common";
 
     pub const ALL: &[&str] = &[
-        IDENTIFIER_MISSING, PASSWORD_MISSING, TOO_LONG, EMAIL_TAKEN, EMAIL_BAD, NAME_MISSING, NAME_LONG, NEW_PASSWORD_MISSING,
-        PASSWORD_SHORT, PASSWORD_LONG, PASSWORD_COMMON,
+        IDENTIFIER_MISSING,
+        PASSWORD_MISSING,
+        TOO_LONG,
+        EMAIL_TAKEN,
+        EMAIL_BAD,
+        NAME_MISSING,
+        NAME_LONG,
+        NEW_PASSWORD_MISSING,
+        PASSWORD_SHORT,
+        PASSWORD_LONG,
+        PASSWORD_COMMON,
     ];
 }
 
@@ -81,7 +102,7 @@ pub mod link {
     pub const HOME: &str = "problem-home";
     pub const SIGN_IN: &str = "problem-sign-in";
     pub const RETRY: &str = "problem-retry";
-    /// Names the problem's application, which must be set.
+    /// Names the problem's application, if there is one.
     pub const BACK: &str = "problem-back";
 
     pub const ALL: &[&str] = &[HOME, SIGN_IN, RETRY, BACK];

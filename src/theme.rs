@@ -112,7 +112,8 @@ impl Theme {
             languages: &frame.languages,
             page,
         };
-        let registry = self.registries.get(frame.locale as usize).ok_or_else(|| Error::internal("a locale without templates"))?;
+        let registry =
+            self.registries.get(frame.locale as usize).ok_or_else(|| Error::internal("a locale without templates"))?;
         registry.render(P::TEMPLATE, &view).map_err(Error::internal)
     }
 
@@ -140,7 +141,8 @@ fn registry(locale: Locale, assets: &Arc<Assets>) -> Result<Handlebars<'static>>
 
 fn without_ui_locales(path: &str) -> String {
     let Some((path, query)) = path.split_once('?') else { return path.to_owned() };
-    let kept: Vec<&str> = query.split('&').filter(|p| !p.is_empty() && p.split('=').next() != Some("ui_locales")).collect();
+    let kept: Vec<&str> =
+        query.split('&').filter(|p| !p.is_empty() && p.split('=').next() != Some("ui_locales")).collect();
     if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
 }
 

@@ -47,7 +47,8 @@ impl Device {
     pub fn read(user_agent: Option<&str>) -> Self {
         let agent = user_agent.unwrap_or_default().as_bytes();
         let agent = String::from_utf8_lossy(&agent[..agent.len().min(READ)]);
-        let first = |table: &[(&str, &'static str)]| table.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
+        let first =
+            |table: &[(&str, &'static str)]| table.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
         let system = first(SYSTEMS);
         Self { browser: first(BROWSERS), system, mobile: matches!(system, Some("iPhone" | "iPad" | "Android")) }
     }
@@ -63,9 +64,24 @@ mod tests {
         let cases = [
             (mozilla.to_owned(), Some("Chrome"), Some("Windows"), false),
             (format!("{mozilla} Edg/130.0"), Some("Edge"), Some("Windows"), false),
-            ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".into(), Some("Firefox"), Some("Linux"), false),
-            ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1".into(), Some("Safari"), Some("iPhone"), true),
-            ("Mozilla/5.0 (Linux; Android 15) Chrome/130.0 Mobile Safari/537.36".into(), Some("Chrome"), Some("Android"), true),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".into(),
+                Some("Firefox"),
+                Some("Linux"),
+                false,
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1".into(),
+                Some("Safari"),
+                Some("iPhone"),
+                true,
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 15) Chrome/130.0 Mobile Safari/537.36".into(),
+                Some("Chrome"),
+                Some("Android"),
+                true,
+            ),
             (String::new(), None, None, false),
             ("ä".repeat(400_001), None, None, false),
         ];

@@ -71,8 +71,14 @@ impl Samples for SignIn {
                 },
                 ..plain.clone()
             },
-            SignIn { application: Some(long()), identifier: long_person().email, notice: Some(note::BUSY), ..plain.clone() },
+            SignIn {
+                application: Some(long()),
+                identifier: long_person().email,
+                notice: Some(note::BUSY),
+                ..plain.clone()
+            },
             SignIn { fixed: Some(long_person()), notice: None, ..again.clone() },
+            SignIn { notice: Some(note::WRONG_PASSWORD), cancel: false, ..again.clone() },
             again,
             SignIn { notice: Some(note::SESSION_ENDED), ..plain.clone() },
             SignIn {
@@ -107,7 +113,11 @@ impl Samples for ChooseAccount {
             two.clone(),
             ChooseAccount {
                 application: Some(long()),
-                accounts: vec![choice("1", long_person(), 0), choice("2", ada(), 60 * 24 * 90), choice("3", nameless(), 90)],
+                accounts: vec![
+                    choice("1", long_person(), 0),
+                    choice("2", ada(), 60 * 24 * 90),
+                    choice("3", nameless(), 90),
+                ],
                 ..two.clone()
             },
             ChooseAccount { application: None, cancel: false, accounts: vec![choice("1", ada(), 1)], ..two },
@@ -117,8 +127,10 @@ impl Samples for ChooseAccount {
 
 impl Samples for Consent {
     fn all() -> Vec<Self> {
-        let learns =
-            |scope: &str, values: &[&str]| Learns { scope: scope.into(), values: values.iter().map(|v| (*v).into()).collect() };
+        let learns = |scope: &str, values: &[&str]| Learns {
+            scope: scope.into(),
+            values: values.iter().map(|v| (*v).into()).collect(),
+        };
         let usual = Consent {
             action: "/login".into(),
             flow: "flow".into(),
@@ -196,11 +208,22 @@ impl Samples for Problem {
         };
         let mut all: Vec<_> = Notice::ALL.iter().map(|n| plain(*n)).collect();
         let back = || Some("https://wiki.example.com/".into());
-        all.push(Problem { link: back(), link_text: link::BACK, application: Some(wiki()), ..plain(Notice::FlowExpired) });
-        all.push(Problem { link: back(), link_text: link::BACK, application: Some(long()), ..plain(Notice::InvalidRequest) });
+        all.push(Problem {
+            link: back(),
+            link_text: link::BACK,
+            application: Some(wiki()),
+            ..plain(Notice::FlowExpired)
+        });
+        all.push(Problem {
+            link: back(),
+            link_text: link::BACK,
+            application: Some(long()),
+            ..plain(Notice::InvalidRequest)
+        });
         all.push(Problem { link: Some("/login".into()), link_text: link::SIGN_IN, ..plain(Notice::FlowElsewhere) });
         all.push(Problem { link: Some("/account".into()), link_text: link::RETRY, ..plain(Notice::Internal) });
         all.push(Problem { link: Some("/".into()), ..plain(Notice::NotFound) });
+        all.push(Problem { link: back(), link_text: link::BACK, ..plain(Notice::BadRequest) });
         all
     }
 }
@@ -229,12 +252,24 @@ impl Samples for Setup {
             notice: None,
             min_length: 15,
         };
-        let wrong = |email, name, password| SetupErrors { email: Some(email), name: Some(name), password: Some(password) };
-        let failed = Setup { email: "ada@example".into(), name: "Ada".into(), notice: Some(note::SETUP_INVALID), ..plain.clone() };
+        let wrong =
+            |email, name, password| SetupErrors { email: Some(email), name: Some(name), password: Some(password) };
+        let failed = Setup {
+            email: "ada@example".into(),
+            name: "Ada".into(),
+            notice: Some(note::SETUP_INVALID),
+            ..plain.clone()
+        };
         vec![
             plain,
-            Setup { field_errors: wrong(field::EMAIL_BAD, field::NAME_MISSING, field::PASSWORD_SHORT), ..failed.clone() },
-            Setup { field_errors: wrong(field::EMAIL_TAKEN, field::NAME_LONG, field::PASSWORD_COMMON), ..failed.clone() },
+            Setup {
+                field_errors: wrong(field::EMAIL_BAD, field::NAME_MISSING, field::PASSWORD_SHORT),
+                ..failed.clone()
+            },
+            Setup {
+                field_errors: wrong(field::EMAIL_TAKEN, field::NAME_LONG, field::PASSWORD_COMMON),
+                ..failed.clone()
+            },
             Setup { field_errors: wrong(field::EMAIL_BAD, field::NAME_LONG, field::PASSWORD_LONG), ..failed.clone() },
             Setup { field_errors: wrong(field::EMAIL_BAD, field::NAME_LONG, field::NEW_PASSWORD_MISSING), ..failed },
         ]
@@ -302,7 +337,12 @@ impl Samples for Account {
         };
         vec![
             one,
-            Account { person: long_person(), email_verified: false, notice: Some(note::OTHER_SESSION_GONE), ..many.clone() },
+            Account {
+                person: long_person(),
+                email_verified: false,
+                notice: Some(note::OTHER_SESSION_GONE),
+                ..many.clone()
+            },
             Account { person: nameless(), notice: None, ..many },
         ]
     }

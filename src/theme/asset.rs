@@ -33,12 +33,17 @@ impl Assets {
         for path in Files::iter() {
             let Some(name) = path.strip_prefix("assets/") else { continue };
             let (Some(file), Some((stem, kind))) = (Files::get(&path), name.rsplit_once('.')) else { continue };
-            let asset = Asset::new(file.data.into_owned(), content_type(kind));
-            let hashed = format!("/assets/{stem}-{}.{kind}", asset.hash());
-            assets.names.insert(name.to_owned(), hashed.clone());
-            assets.served.insert(hashed, asset);
+            assets.add(stem, kind, file.data.into_owned());
         }
+        assets.add("app", "css", style_sheet());
         assets
+    }
+
+    fn add(&mut self, stem: &str, kind: &str, bytes: Vec<u8>) {
+        let asset = Asset::new(bytes, content_type(kind));
+        let hashed = format!("/assets/{stem}-{}.{kind}", asset.hash());
+        self.names.insert(format!("{stem}.{kind}"), hashed.clone());
+        self.served.insert(hashed, asset);
     }
 
     /// Where a file is served.
@@ -61,6 +66,14 @@ impl Asset {
     pub fn hash(&self) -> &str {
         self.etag.trim_matches('"')
     }
+}
+
+/// `app.css`: the files of `styles/` in the order of their names.
+fn style_sheet() -> Vec<u8> {
+    let mut paths: Vec<_> =
+        Files::iter().filter(|path| path.starts_with("styles/") && path.ends_with(".css")).collect();
+    paths.sort();
+    paths.iter().filter_map(|path| Files::get(path)).flat_map(|file| file.data.into_owned()).collect()
 }
 
 /// The brand's colours as custom properties, and where they are served.

@@ -63,7 +63,8 @@ impl Brand {
             logo: picture(&brand.logo_url),
             icon: picture(&brand.favicon).unwrap_or(plain.icon),
             company: brand.company_name.clone(),
-            support: url(&brand.support_url).or_else(|| brand.support_email.as_ref().map(|mail| format!("mailto:{mail}"))),
+            support: url(&brand.support_url)
+                .or_else(|| brand.support_email.as_ref().map(|mail| format!("mailto:{mail}"))),
             privacy: url(&brand.privacy_url),
             terms: url(&brand.terms_url),
             ..plain

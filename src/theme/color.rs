@@ -6,8 +6,10 @@
 use crate::config::Color;
 
 /// What text and controls stand on, light and dark: card, page, sunk. The same values are in `app.css`; a test compares.
-pub const GROUNDS: [[Color; 3]; 2] =
-    [[Color(0xff, 0xff, 0xff), Color(0xf6, 0xf7, 0xf9), Color(0xf1, 0xf2, 0xf5)], [Color(0x16, 0x18, 0x1e), Color(0x0e, 0x10, 0x14), Color(0x1c, 0x1f, 0x26)]];
+pub const GROUNDS: [[Color; 3]; 2] = [
+    [Color(0xff, 0xff, 0xff), Color(0xf6, 0xf7, 0xf9), Color(0xf1, 0xf2, 0xf5)],
+    [Color(0x16, 0x18, 0x1e), Color(0x0e, 0x10, 0x14), Color(0x1c, 0x1f, 0x26)],
+];
 
 /// Contrast of text (WCAG 2.2 section 1.4.3) and of what is no text (section 1.4.11).
 const TEXT: f64 = 4.5;
@@ -62,8 +64,10 @@ impl Palette {
             ("ring", l.ring, d.ring),
             ("soft", l.soft, d.soft),
         ];
-        let rows: String =
-            rows.iter().map(|(name, light, dark)| format!("  --brand-{name}: light-dark({}, {});\n", hex(*light), hex(*dark))).collect();
+        let rows: String = rows
+            .iter()
+            .map(|(name, light, dark)| format!("  --brand-{name}: light-dark({}, {});\n", hex(*light), hex(*dark)))
+            .collect();
         format!(":root {{\n{rows}}}\n")
     }
 }
@@ -79,8 +83,8 @@ impl Shades {
             on,
             hover: hover(fill, on),
             edge: if contrast(fill, grounds[0]) < FAINT { shifted(fill, scheme, SHAPE, &grounds[..2]) } else { fill },
-            ink: shifted(brand, scheme, TEXT, &[grounds[0], grounds[1], grounds[2], soft]),
-            ring: shifted(brand, scheme, SHAPE, &[grounds[0], grounds[1], grounds[2], soft]),
+            ink: shifted(fill, scheme, TEXT, &[grounds[0], grounds[1], grounds[2], soft]),
+            ring: shifted(fill, scheme, SHAPE, &[grounds[0], grounds[1], grounds[2], soft]),
             soft,
         }
     }
@@ -238,7 +242,13 @@ mod tests {
             }
         }
         all.extend((0..=255).map(|g| Color(g, g, g)));
-        all.extend([Color(0x4f, 0x46, 0xe5), Color(0xff, 0xff, 0), Color(0x0f, 0x76, 0x6e), Color(0x16, 0x18, 0x1e), Color(0xfe, 0xfe, 0xfd)]);
+        all.extend([
+            Color(0x4f, 0x46, 0xe5),
+            Color(0xff, 0xff, 0),
+            Color(0x0f, 0x76, 0x6e),
+            Color(0x16, 0x18, 0x1e),
+            Color(0xfe, 0xfe, 0xfd),
+        ]);
         all
     }
 
@@ -263,7 +273,8 @@ mod tests {
 
     /// The tokens of `app.css`: name, light, dark.
     fn tokens() -> HashMap<String, [Color; 2]> {
-        let css = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/themes/default/assets/app.css")).unwrap();
+        let css =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/themes/default/styles/1-base.css")).unwrap();
         let colour = |text: &str| {
             let n = u32::from_str_radix(text.trim().trim_start_matches('#'), 16).unwrap();
             Color((n >> 16) as u8, (n >> 8) as u8, n as u8)

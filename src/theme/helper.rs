@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `{{t "id" name=value}}` | the message, as text |
 //! | `{{rich "id" name=value}}` | the same, with each value set off: `<b><bdi>value</bdi></b>` |
+//! | `{{soft value}}` | a host or an address, which may be broken before its dots and its @ |
 //! | `{{when at now}}`, `{{when "id" at now}}` | how long ago, as `<time>`; inside the message's `$when` |
 //! | `{{asset "app.css"}}`, `{{icon "lock"}}` | where a file of the theme is served; an icon's SVG |
 //! | `{{href url}}`, `{{src url}}` | the URL, or `#` / nothing when it could run script or is no picture |
@@ -87,18 +88,31 @@ pub(super) fn register(registry: &mut Handlebars<'static>, locale: Locale, asset
     let files = Arc::clone(assets);
     plain("asset", Box::new(move |h| Ok(files.url(text(h, 0)?).ok_or_else(|| other("no such file"))?.into())));
     plain("href", Box::new(|h| Ok(link(text(h, 0)?).unwrap_or("#").into())));
-    plain("src", Box::new(|h| Ok(h.param(0).and_then(|p| p.value().as_str()).filter(|url| picture(url)).map(Value::from).unwrap_or_default())));
+    plain(
+        "src",
+        Box::new(|h| {
+            Ok(h.param(0)
+                .and_then(|p| p.value().as_str())
+                .filter(|url| picture(url))
+                .map(Value::from)
+                .unwrap_or_default())
+        }),
+    );
     plain("initial", Box::new(|h| Ok(initial(text(h, 0)?, text(h, 1)?).into())));
     plain("scope", Box::new(|h| Ok(format!("scope-{}", known(text(h, 0)?)).into())));
     plain("scope-text", Box::new(|h| Ok(format!("scope-{}-text", known(text(h, 0)?)).into())));
     plain("calm", Box::new(|h| Ok(note::CALM.contains(&text(h, 0)?).into())));
     plain("device", Box::new(move |h| Ok(device(h, locale).into())));
-    plain("pick", Box::new(|h| Ok(if text(h, 0).is_ok_and(|t| !t.is_empty()) { text(h, 1)?.into() } else { Value::Null })));
+    plain(
+        "pick",
+        Box::new(|h| Ok(if text(h, 0).is_ok_and(|t| !t.is_empty()) { text(h, 1)?.into() } else { Value::Null })),
+    );
     plain("concat", Box::new(|h| Ok(h.params().iter().filter_map(|p| p.value().as_str()).collect::<String>().into())));
 
     let mut html = |name: &str, render: Box<Render<'static>>| registry.register_helper(name, Box::new(Html(render)));
     html("rich", Box::new(move |h, out| Ok(out.write(&rich(h, locale)?)?)));
     html("when", Box::new(move |h, out| Ok(out.write(&when(h, locale)?)?)));
+    html("soft", Box::new(|h, out| Ok(out.write(&escape(text(h, 0)?).replace('.', "<wbr>.").replace('@', "<wbr>@"))?)));
     let icons = icons();
     html("icon", Box::new(move |h, out| Ok(out.write(icons.get(text(h, 0)?).ok_or_else(|| other("no such icon"))?)?)));
 }
@@ -106,7 +120,8 @@ pub(super) fn register(registry: &mut Handlebars<'static>, locale: Locale, asset
 /// Icons by name, read once.
 fn icons() -> HashMap<String, String> {
     let name = |path: &str| path.strip_prefix("icons/")?.strip_suffix(".svg").map(str::to_owned);
-    let text = |path: &str| String::from_utf8(Files::get(path)?.data.into_owned()).ok().map(|svg| svg.trim().to_owned());
+    let text =
+        |path: &str| String::from_utf8(Files::get(path)?.data.into_owned()).ok().map(|svg| svg.trim().to_owned());
     Files::iter().filter_map(|path| Some((name(&path)?, text(&path)?))).collect()
 }
 
@@ -218,7 +233,14 @@ mod tests {
         ] {
             assert_eq!(link(bad), None, "{bad:?}");
         }
-        for good in ["/", "/t/acme/login?flow=x", "?ui_locales=de", "https://wiki.example/cb", "com.example.app:/cb", "mailto:help@example.com"] {
+        for good in [
+            "/",
+            "/t/acme/login?flow=x",
+            "?ui_locales=de",
+            "https://wiki.example/cb",
+            "com.example.app:/cb",
+            "mailto:help@example.com",
+        ] {
             assert_eq!(link(good), Some(good));
         }
     }
@@ -226,14 +248,19 @@ mod tests {
     #[test]
     fn only_pictures_are_shown_as_pictures() {
         assert!(picture("/assets/logo.png") && picture("https://cdn.example/logo.svg"));
-        for bad in ["http://cdn.example/logo.svg", "data:image/svg+xml,x", "javascript:x", "/assets/../login", "/logout", ""] {
+        for bad in
+            ["http://cdn.example/logo.svg", "data:image/svg+xml,x", "javascript:x", "/assets/../login", "/logout", ""]
+        {
             assert!(!picture(bad), "{bad:?}");
         }
     }
 
     #[test]
     fn what_is_escaped_cannot_leave_its_place_nor_turn_it_around() {
-        assert_eq!(escape("<a b='c'>&\"`{{x\0\u{202e}\x1b[2J\r\n"), "&lt;a b=&#39;c&#39;&gt;&amp;&quot;&#96;&#123;&#123;x[2J\n");
+        assert_eq!(
+            escape("<a b='c'>&\"`{{x\0\u{202e}\x1b[2J\r\n"),
+            "&lt;a b=&#39;c&#39;&gt;&amp;&quot;&#96;&#123;&#123;x[2J\n"
+        );
     }
 
     #[test]

@@ -23,7 +23,9 @@ fn frame(brand: &Brand, locale: Locale) -> Frame<'_> {
 /// Every page, sample and locale, with a brand that has all and one that has nothing.
 fn all(mut look: impl FnMut(&str, &str)) {
     let theme = Theme::load().unwrap();
-    for brand in [acme(), Brand::named("", INDIGO), Brand { logo: Some("https://cdn.example/logo.svg".into()), ..acme() }] {
+    for brand in
+        [acme(), Brand::named("", INDIGO), Brand { logo: Some("https://cdn.example/logo.svg".into()), ..acme() }]
+    {
         for locale in Locale::ALL {
             page::each_sample(|template, number, render| {
                 let name = format!("{template} {number} {locale:?} {:?}", brand.name);
@@ -79,7 +81,9 @@ fn ids_are_unique_and_what_is_named_exists() {
         once.sort();
         once.dedup();
         assert_eq!(ids.len(), once.len(), "{name}: {ids:?}");
-        for attribute in ["for", "aria-describedby", "aria-controls", "aria-labelledby", "data-reveal", "data-caps"] {
+        for attribute in
+            ["for", "aria-describedby", "aria-controls", "aria-labelledby", "data-reveal", "data-caps", "data-strength"]
+        {
             for id in values(attribute).iter().flat_map(|v| v.split_whitespace()) {
                 assert!(ids.iter().any(|i| i == id), "{name}: {attribute} names {id}");
             }
@@ -94,7 +98,7 @@ fn ids_are_unique_and_what_is_named_exists() {
 fn what_a_page_can_say_exists_in_every_language() {
     for locale in Locale::ALL {
         for id in [note::ALL, field::ALL, leave::ALL, link::ALL].concat() {
-            assert!(locale.find(id, &[]).is_some(), "{id}");
+            assert!(locale.find(id, &[("application", "Wiki".into())]).is_some(), "{id}");
         }
         for notice in Notice::ALL {
             for part in ["heading", "text", "advice"] {
@@ -169,8 +173,20 @@ fn hostile_texts_stay_texts() {
                 ..Consent::samples().remove(0)
             };
             let leave = Leave { application: application.clone(), url: t(), reason_id: leave::READY };
-            let problem = Problem { reference: t(), link: Some(t()), link_text: link::BACK, application: Some(application.clone()), ..Problem::samples().remove(0) };
-            let front = Front { signed_in: Some(person.clone()), tagline: Some(t()), description: Some(t()), sign_in: t(), account: t() };
+            let problem = Problem {
+                reference: t(),
+                link: Some(t()),
+                link_text: link::BACK,
+                application: Some(application.clone()),
+                ..Problem::samples().remove(0)
+            };
+            let front = Front {
+                signed_in: Some(person.clone()),
+                tagline: Some(t()),
+                description: Some(t()),
+                sign_in: t(),
+                account: t(),
+            };
             let pages = [
                 theme.render(&frame, &sign_in),
                 theme.render(&frame, &SignIn { fixed: None, ..sign_in.clone() }),
@@ -184,7 +200,18 @@ fn hostile_texts_stay_texts() {
                 let html = html.unwrap();
                 assert_eq!(html.matches("<script").count(), 1, "{text}");
                 assert_eq!(html.matches("</title>").count(), 1, "{text}");
-                for bad in ["<!--", "<img", "<style", "{{", "href=\"javascript", "action=\"javascript", "\u{202e}", "\0", "\x1b", "\r"] {
+                for bad in [
+                    "<!--",
+                    "<img",
+                    "<style",
+                    "{{",
+                    "href=\"javascript",
+                    "action=\"javascript",
+                    "\u{202e}",
+                    "\0",
+                    "\x1b",
+                    "\r",
+                ] {
                     assert!(!html.contains(bad), "{bad:?} of {text:?}");
                 }
                 assert!(!html.contains("' onfocus"), "{text}");
@@ -232,10 +259,22 @@ fn pages_for_looking_at() {
     let to = concat!(env!("CARGO_MANIFEST_DIR"), "/target/pages");
     std::fs::create_dir_all(to).unwrap();
     let theme = Theme::load().unwrap();
-    let colours = [("indigo", INDIGO), ("yellow", Color(255, 255, 0)), ("black", Color(0, 0, 0)), ("teal", Color(0x0f, 0x76, 0x6e)), ("white", Color(255, 255, 255)), ("navy", Color(0, 0x11, 0x44))];
+    let colours = [
+        ("indigo", INDIGO),
+        ("yellow", Color(255, 255, 0)),
+        ("black", Color(0, 0, 0)),
+        ("teal", Color(0x0f, 0x76, 0x6e)),
+        ("white", Color(255, 255, 255)),
+        ("navy", Color(0, 0x11, 0x44)),
+    ];
     for (colour, primary) in colours {
         for locale in Locale::ALL {
-            let brand = Brand { primary, css: Brand::named("", primary).css, icon: Brand::named("Acme", primary).icon, ..acme() };
+            let brand = Brand {
+                primary,
+                css: Brand::named("", primary).css,
+                icon: Brand::named("Acme", primary).icon,
+                ..acme()
+            };
             page::each_sample(|template, number, render| {
                 let html = render(&theme, &frame(&brand, locale)).unwrap();
                 for path in html.split('"').filter(|v| v.starts_with("/assets/")) {
@@ -244,6 +283,27 @@ fn pages_for_looking_at() {
                 let html = html.replace("\"/assets/", "\"");
                 std::fs::write(format!("{to}/{template}-{number}-{}-{colour}.html", locale.tag()), html).unwrap();
             });
+        }
+    }
+}
+
+#[test]
+fn every_message_is_said_somewhere() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let mut users = String::new();
+    for folder in ["themes/default/pages", "themes/default/parts", "src", "src/page", "src/theme"] {
+        for file in std::fs::read_dir(format!("{root}/{folder}")).unwrap() {
+            users += &std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
+        }
+    }
+    for file in std::fs::read_dir(format!("{root}/themes/default/locales/en")).unwrap() {
+        for line in std::fs::read_to_string(file.unwrap().path()).unwrap().lines() {
+            let Some((id, _)) = line.split_once(" =").filter(|(id, _)| !id.contains([' ', '#', '[', '*'])) else {
+                continue;
+            };
+            let composed = ["error-", "month-", "scope-"].iter().any(|p| id.starts_with(p));
+            let said = users.contains(&format!("\"{id}\"")) || id == "time-date";
+            assert!(composed || said, "{id} is said nowhere");
         }
     }
 }

@@ -32,6 +32,22 @@ for (const hint of document.querySelectorAll("[data-caps]")) {
   field.addEventListener("blur", () => (hint.hidden = true));
 }
 
+// Says how strong a new password is: by its length first, and by how many different characters it has.
+for (const meter of document.querySelectorAll("[data-strength]")) {
+  const field = document.getElementById(meter.dataset.strength);
+  const words = meter.dataset.words.split("|");
+  const word = meter.querySelector("[role=status]");
+  field.addEventListener("input", () => {
+    const characters = [...field.value];
+    const beyond = characters.length - Number(meter.dataset.least);
+    const varied = new Set(characters).size;
+    const level = beyond < 0 || varied < 5 ? 0 : beyond < 4 || varied < 9 ? 1 : beyond < 9 || varied < 12 ? 2 : 3;
+    meter.hidden = characters.length === 0;
+    meter.dataset.level = level;
+    if (word.textContent !== words[level]) word.textContent = words[level];
+  });
+}
+
 // Sends a form once. The button stays enabled: a disabled one would not be sent.
 for (const form of document.forms) {
   form.addEventListener("submit", (event) => {

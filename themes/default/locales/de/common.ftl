@@ -4,7 +4,7 @@ title = { $page } – { $brand }
 
 help = Hilfe
 privacy = Datenschutz
-terms = Nutzungsbedingungen
+terms = Bedingungen
 language = Sprache
 footer = Über diesen Dienst
 
@@ -15,6 +15,10 @@ signed-in-as = Angemeldet als
 
 password-show = Passwort anzeigen
 password-hide = Passwort verbergen
+password-weak = Schwach
+password-fair = Brauchbar
+password-good = Gut
+password-strong = Stark
 password-caps = Die Feststelltaste ist aktiv.
 
 time-now = gerade eben
@@ -33,6 +37,7 @@ time-days =
         [one] vor { $count } Tag
        *[other] vor { $count } Tagen
     }
+time-on = am { time-date }
 time-date = { $day }. { $month } { $year }
 time-date-and-time = { $day }. { $month } { $year }, { $time } UTC
 
@@ -49,6 +54,6 @@ month-10 = Oktober
 month-11 = November
 month-12 = Dezember
 
-device = { $browser } unter { $system }
+device = { $browser } auf { $system }
 device-browser-unknown = Ein Browser
 device-unknown = Unbekanntes Gerät

@@ -1,6 +1,5 @@
 # Eine Seite für jedes Problem: was passiert ist und wie es weitergeht.
 
-problem-title = Etwas ist schiefgegangen
 problem-reference = Referenz
 problem-reference-hint = Nennen Sie sie, wenn Sie um Hilfe bitten.
 problem-back = Zurück zu { $application }

@@ -16,7 +16,8 @@ sign-in-remember-hint = Nur auf einem Gerät, das Ihnen gehört.
 sign-in-submit = Anmelden
 sign-in-again-submit = Weiter
 
-sign-in-wrong = Dieses Passwort passt nicht zu diesem Konto. Prüfen Sie beide Felder und versuchen Sie es noch einmal.
+sign-in-wrong = E-Mail-Adresse oder Passwort stimmt nicht. Prüfen Sie beides und versuchen Sie es noch einmal.
+sign-in-wrong-password = Dieses Passwort stimmt nicht. Versuchen Sie es bitte noch einmal.
 sign-in-throttled = Zu viele Versuche. Warten Sie bitte ein paar Minuten und versuchen Sie es dann erneut.
 sign-in-busy = Gerade melden sich sehr viele Menschen an. Versuchen Sie es bitte gleich noch einmal.
 sign-in-fresh-needed = Diese Anwendung möchte, dass Sie Ihr Passwort bestätigen, obwohl Sie schon angemeldet sind.

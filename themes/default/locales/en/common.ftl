@@ -15,6 +15,10 @@ signed-in-as = Signed in as
 
 password-show = Show password
 password-hide = Hide password
+password-weak = Weak
+password-fair = Fair
+password-good = Good
+password-strong = Strong
 password-caps = Caps Lock is on.
 
 time-now = just now
@@ -33,6 +37,7 @@ time-days =
         [one] { $count } day ago
        *[other] { $count } days ago
     }
+time-on = on { time-date }
 time-date = { $day } { $month } { $year }
 time-date-and-time = { $day } { $month } { $year }, { $time } UTC
 

@@ -1,6 +1,5 @@
 # One page for every problem: what happened, what to do next.
 
-problem-title = Something went wrong
 problem-reference = Reference
 problem-reference-hint = Quote it if you ask for help.
 problem-back = Back to { $application }

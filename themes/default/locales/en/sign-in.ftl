@@ -16,7 +16,8 @@ sign-in-remember-hint = Only on a device that is yours.
 sign-in-submit = Sign in
 sign-in-again-submit = Continue
 
-sign-in-wrong = That password doesn’t match this account. Check both fields and try again.
+sign-in-wrong = That email or password isn’t right. Check both and try again.
+sign-in-wrong-password = That password isn’t right. Please try again.
 sign-in-throttled = Too many attempts. Please wait a few minutes, then try again.
 sign-in-busy = A lot of people are signing in right now. Please try again in a moment.
 sign-in-fresh-needed = This application asks you to confirm your password, even though you are signed in.
