@@ -61,6 +61,7 @@ kinds! {
     CLIENT_UPDATE = "client.update", Medium;
     CLIENT_DELETE = "client.delete", High;
     CLIENT_SECRET_ROTATE = "client.secret_rotate", Medium;
+    KEY_REVOKE = "key.revoke", Critical;
     KEY_ROTATE = "key.rotate", Medium;
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded", Medium;
     ANOMALY_DETECTED = "anomaly_detected", High;

@@ -262,6 +262,16 @@ pub async fn list(conn: &impl ConnectionTrait) -> Result<Vec<(tenant::Model, Opt
     Ok(tenants.into_iter().map(|t| { let i = primary(t.id); (t, i) }).collect())
 }
 
+/// Whether a slug or an issuer belongs to a tenant already.
+///
+/// # Errors
+/// The database's.
+pub async fn taken(conn: &impl ConnectionTrait, slug: &str, issuer: &str) -> Result<bool> {
+    let by_slug = tenant::Entity::find().filter(tenant::Column::Slug.eq(slug)).one(conn).await?;
+    let by_url = issuer::Entity::find().filter(issuer::Column::Url.eq(issuer)).one(conn).await?;
+    Ok(by_slug.is_some() || by_url.is_some())
+}
+
 /// The issuer that new links of a tenant begin with.
 ///
 /// # Errors
@@ -304,7 +314,7 @@ pub async fn settle(store: &Arc<Store>, config: &Config) -> Result<AtHome> {
             if issued.is_some() {
                 return Ok(AtHome::Differs { stored, wanted: wanted.clone() });
             }
-            move_issuers(tx, &stored, &wanted, Keep::Nothing, inner.now()).await?;
+            move_issuers(tx, (&stored, &wanted), Keep::Nothing, inner.now()).await?;
             Ok(AtHome::Followed(row.id))
         })
         .await?;
@@ -324,7 +334,7 @@ pub enum Keep {
 ///
 /// # Errors
 /// The database's.
-pub async fn move_issuers(tx: &impl ConnectionTrait, from: &str, to: &str, keep: Keep, now: Micros) -> Result<usize> {
+pub async fn move_issuers(tx: &impl ConnectionTrait, (from, to): (&str, &str), keep: Keep, now: Micros) -> Result<usize> {
     let mut moved = 0;
     for row in issuer::Entity::find().filter(issuer::Column::IsPrimary.eq(true)).all(tx).await? {
         let Some(path) = row.url.strip_prefix(from).filter(|p| p.is_empty() || p.starts_with('/')) else { continue };

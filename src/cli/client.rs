@@ -1,0 +1,320 @@
+//! `client create`, `list`, `show`, `rotate-secret`, `disable`, `enable`, `delete`.
+
+use super::{Common, Done, Failure, Of, failed, note, opened, say, say_json, table, tenant_of};
+use crate::app::App;
+use crate::audit::{self, Event, Origin};
+use crate::client::{self, Registration, standard_scopes};
+use crate::tenant::{self, Tenant};
+use clap::{Args, Subcommand};
+use entity::{ClientAuth, GrantType, PkceRule, Scopes, SigningAlg, Status, client as row};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Subcommand)]
+pub enum Client {
+    /// Register an application; prints client_id and secret once
+    Create(Box<Create>),
+    /// Show all applications
+    List {
+        #[command(flatten)]
+        of: Of,
+        /// For scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one application
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// For scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new secret; the one before goes on for a while
+    RotateSecret {
+        #[command(flatten)]
+        which: Which,
+        /// How many hours the secret before goes on; 0 ends it at once
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=8760))]
+        overlap_hours: u64,
+        /// For scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Refuse an application everything until it is enabled again
+    Disable(Which),
+    /// Let a disabled application go on
+    Enable(Which),
+    /// Remove an application with its grants and consents
+    Delete(Which),
+}
+
+#[derive(Args)]
+pub struct Which {
+    #[command(flatten)]
+    of: Of,
+    /// The client_id
+    client_id: String,
+}
+
+#[derive(Args)]
+pub struct Create {
+    #[command(flatten)]
+    of: Of,
+    /// What people see it called
+    #[arg(long)]
+    name: String,
+    /// Where people are sent back to; may be given several times
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// Where people may be sent after signing out
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
+    post_logout_redirect_uris: Vec<String>,
+    /// Origin of scripts that call the token endpoint, such as https://app.example
+    #[arg(long = "allowed-origin", value_name = "ORIGIN")]
+    allowed_origins: Vec<String>,
+    /// For single-page and native applications: no secret, always PKCE
+    #[arg(long, conflicts_with_all = ["token_endpoint_auth_method", "jwks"])]
+    public: bool,
+    /// none, client_secret_basic, client_secret_post or private_key_jwt
+    #[arg(long, value_name = "METHOD", value_parser = word(ClientAuth::parse))]
+    token_endpoint_auth_method: Option<ClientAuth>,
+    /// authorization_code, refresh_token or client_credentials; may be given several times
+    #[arg(long = "grant", value_name = "GRANT", value_parser = word(GrantType::parse))]
+    grants: Vec<GrantType>,
+    /// A scope that it may ask for; may be given several times [default: the standard ones]
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// Whether it must use PKCE: required or optional
+    #[arg(long, value_parser = word(PkceRule::parse), default_value = "required")]
+    pkce: PkceRule,
+    /// Its public keys, a JWK Set, for private_key_jwt
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+    /// What its ID tokens are signed with
+    #[arg(long, value_parser = word(SigningAlg::parse), default_value = "RS256")]
+    id_token_signed_response_alg: SigningAlg,
+    /// What its access tokens are signed with [default: ES256]
+    #[arg(long, value_parser = word(SigningAlg::parse))]
+    access_token_signed_response_alg: Option<SigningAlg>,
+    /// An application of your own: people are not asked for consent
+    #[arg(long)]
+    first_party: bool,
+    /// Its home page
+    #[arg(long, value_name = "URL")]
+    client_uri: Option<String>,
+    /// For scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// A word of our vocabulary, or a sentence that lists what it may be.
+fn word<T: Clone + Send + Sync + 'static>(parse: fn(&str) -> Option<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| parse(text).ok_or_else(|| "is none of the values that are known".to_owned())
+}
+
+pub async fn run(common: &Common, call: Client) -> Done {
+    match call {
+        Client::Create(call) => create(common, *call).await,
+        Client::List { of, json } => list(common, &of, json).await,
+        Client::Show { which, json } => {
+            let (app, tenant, row) = find(common, &which).await?;
+            show(&app, &tenant, (&row, json)).await
+        }
+        Client::RotateSecret { which, overlap_hours, json } => rotate(common, &which, (overlap_hours, json)).await,
+        Client::Disable(which) => set(common, &which, Status::Disabled).await,
+        Client::Enable(which) => set(common, &which, Status::Active).await,
+        Client::Delete(which) => delete(common, &which).await,
+    }
+}
+
+fn registration(call: &Create) -> Result<Registration, Failure> {
+    let jwks = match &call.jwks {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| failed(format_args!("--jwks {}: {e}", path.display())))?;
+            Some(serde_json::from_str(&text).map_err(|e| Failure::Call(format!("--jwks {}: {e}", path.display())))?)
+        }
+        None => None,
+    };
+    let method = match (call.public, call.token_endpoint_auth_method, &jwks) {
+        (true, ..) => ClientAuth::None,
+        (false, Some(method), _) => method,
+        (false, None, Some(_)) => ClientAuth::PrivateKeyJwt,
+        (false, None, None) => ClientAuth::Basic,
+    };
+    let scopes = match call.scopes[..] {
+        [] => standard_scopes(),
+        _ => Scopes::parse(&call.scopes.join(" ")).ok_or_else(|| Failure::Call("--scope: a scope has characters that are not allowed".into()))?,
+    };
+    let grant_types = match (&call.grants[..], call.redirect_uris.is_empty()) {
+        ([], false) => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        ([], true) => return Err(Failure::Call("--redirect-uri is missing; for an application without people: --grant client_credentials".into())),
+        (grants, _) => grants.to_vec(),
+    };
+    let registration = Registration {
+        name: call.name.clone(),
+        redirect_uris: call.redirect_uris.clone(),
+        post_logout_redirect_uris: call.post_logout_redirect_uris.clone(),
+        allowed_origins: call.allowed_origins.clone(),
+        token_endpoint_auth_method: method,
+        grant_types,
+        scopes,
+        pkce: call.pkce,
+        jwks,
+        id_token_signed_response_alg: call.id_token_signed_response_alg,
+        access_token_signed_response_alg: call.access_token_signed_response_alg,
+        first_party: call.first_party,
+        client_uri: call.client_uri.clone(),
+    };
+    registration.check().map_err(Failure::Call)?;
+    Ok(registration)
+}
+
+async fn create(common: &Common, call: Create) -> Done {
+    let registration = registration(&call)?;
+    let app = opened(common).await?;
+    let tenant = tenant_of(&app, &call.of).await?;
+    let (store, id) = (app.store.clone(), tenant.id);
+    let made = app
+        .db()
+        .write(async move |tx| {
+            let now = store.now();
+            let made = client::register(tx, id, &registration, now).await?;
+            let event = Event::success(audit::kind::CLIENT_CREATE).client(made.key).with(json!({ "name": registration.name, "by": "command line" }));
+            audit::record(tx, &Origin::of_process(id, now), event).await?;
+            Ok(made)
+        })
+        .await?;
+    let issuer = tenant::primary_issuer(app.db().read(), tenant.id).await?;
+    if call.json {
+        let mut told = json!({ "client_id": made.client_id, "issuer": issuer });
+        if let Some(secret) = &made.secret {
+            told["client_secret"] = Value::String(secret.to_string());
+        }
+        return say_json(&told);
+    }
+    say(format_args!("client_id:     {}", made.client_id))?;
+    if let Some(secret) = &made.secret {
+        say(format_args!("client_secret: {}", **secret))?;
+    }
+    say(format_args!("issuer:        {issuer}"))?;
+    say(format_args!("discovery:     {issuer}/.well-known/openid-configuration"))?;
+    if made.secret.is_some() {
+        note("Keep the secret now: it is not shown again.");
+    }
+    Ok(())
+}
+
+fn told(row: &row::Model) -> Value {
+    json!({
+        "client_id": row.client_id,
+        "client_name": row.name,
+        "status": row.status,
+        "token_endpoint_auth_method": row.token_endpoint_auth_method,
+        "grant_types": row.grant_types,
+        "redirect_uris": row.redirect_uris,
+        "post_logout_redirect_uris": row.post_logout_redirect_uris,
+        "allowed_origins": row.allowed_origins,
+        "scope": row.scopes.to_string(),
+        "pkce": row.pkce,
+        "id_token_signed_response_alg": row.id_token_signed_response_alg,
+        "access_token_signed_response_alg": row.access_token_signed_response_alg,
+        "first_party": row.first_party,
+        "client_uri": row.client_uri,
+        "created_at": row.created_at.seconds(),
+    })
+}
+
+async fn list(common: &Common, of: &Of, json: bool) -> Done {
+    let app = opened(common).await?;
+    let tenant = tenant_of(&app, of).await?;
+    let rows = client::list(app.db().read(), tenant.id).await?;
+    if json {
+        return say_json(&rows.iter().map(told).collect());
+    }
+    if rows.is_empty() {
+        return say("no application yet; `keyward client create --help` shows how to register one");
+    }
+    let line = |r: &row::Model| vec![r.client_id.clone(), r.name.clone(), r.token_endpoint_auth_method.to_string(), r.status.to_string()];
+    table(&["CLIENT_ID", "NAME", "AUTHENTICATION", "STATUS"], &rows.iter().map(line).collect::<Vec<_>>())
+}
+
+async fn find(common: &Common, which: &Which) -> Result<(Arc<App>, Arc<Tenant>, row::Model), Failure> {
+    let app = opened(common).await?;
+    let tenant = tenant_of(&app, &which.of).await?;
+    let row = client::by_client_id(app.db().read(), tenant.id, &which.client_id).await?;
+    let row = row.ok_or_else(|| failed(format_args!("there is no client {:?}; `keyward client list` shows them", which.client_id)))?;
+    Ok((app, tenant, row))
+}
+
+async fn show(app: &App, tenant: &Tenant, (row, json): (&row::Model, bool)) -> Done {
+    if json {
+        return say_json(&told(row));
+    }
+    let issuer = tenant::primary_issuer(app.db().read(), tenant.id).await?;
+    say(format_args!("client_id:      {}", row.client_id))?;
+    say(format_args!("name:           {}", row.name))?;
+    say(format_args!("status:         {}", row.status))?;
+    say(format_args!("authentication: {}", row.token_endpoint_auth_method))?;
+    say(format_args!("grants:         {}", row.grant_types.0.join(" ")))?;
+    say(format_args!("scopes:         {}", row.scopes))?;
+    say(format_args!("pkce:           {}", row.pkce))?;
+    for uri in &row.redirect_uris.0 {
+        say(format_args!("redirect_uri:   {uri}"))?;
+    }
+    say(format_args!("discovery:      {issuer}/.well-known/openid-configuration"))
+}
+
+async fn rotate(common: &Common, which: &Which, (hours, json): (u64, bool)) -> Done {
+    let (app, tenant, row) = find(common, which).await?;
+    if !matches!(row.token_endpoint_auth_method, ClientAuth::Basic | ClientAuth::Post) {
+        return Err(failed("this client has no secret"));
+    }
+    let (store, id) = (app.store.clone(), tenant.id);
+    let secret = app
+        .db()
+        .write(async move |tx| {
+            let now = store.now();
+            let secret = client::rotate_secret(tx, &row, Duration::from_secs(hours * 3600), now).await?;
+            let event = Event::success(audit::kind::CLIENT_SECRET_ROTATE).client(row.id).with(json!({ "by": "command line" }));
+            audit::record(tx, &Origin::of_process(id, now), event).await?;
+            Ok(secret)
+        })
+        .await?;
+    if json {
+        return say_json(&json!({ "client_id": which.client_id, "client_secret": *secret }));
+    }
+    say(format_args!("client_secret: {}", *secret))?;
+    note(format_args!("The secret before goes on for {hours} hour(s). Keep the new one now: it is not shown again."));
+    Ok(())
+}
+
+async fn set(common: &Common, which: &Which, status: Status) -> Done {
+    let (app, tenant, row) = find(common, which).await?;
+    let (store, id) = (app.store.clone(), tenant.id);
+    app.db()
+        .write(async move |tx| {
+            let now = store.now();
+            client::set_status(tx, &row, status, now).await?;
+            let event = Event::success(audit::kind::CLIENT_UPDATE).client(row.id).with(json!({ "status": status, "by": "command line" }));
+            audit::record(tx, &Origin::of_process(id, now), event).await
+        })
+        .await?;
+    say(format_args!("{} is {status}", which.client_id))
+}
+
+async fn delete(common: &Common, which: &Which) -> Done {
+    let (app, tenant, row) = find(common, which).await?;
+    let (store, id) = (app.store.clone(), tenant.id);
+    app.db()
+        .write(async move |tx| {
+            let now = store.now();
+            client::delete(tx, &row, now).await?;
+            let event = Event::success(audit::kind::CLIENT_DELETE).with(json!({ "client_id": row.client_id, "name": row.name, "by": "command line" }));
+            audit::record(tx, &Origin::of_process(id, now), event).await
+        })
+        .await?;
+    say(format_args!("{} is gone", which.client_id))
+}

@@ -1,0 +1,127 @@
+//! `serve`, `work`, `migrate`, `check`.
+
+use super::{Common, Done, Failure, configured, failed, note, opened, say};
+use crate::clock::Clock;
+use crate::config::{Config, Format};
+use crate::db::{Db, Share, Target};
+use crate::serve::{self, Jobs};
+use crate::theme::Theme;
+use clap::{Args, Subcommand};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+#[derive(Args)]
+pub struct Serve {
+    /// Address and port [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// What browsers and applications reach this server as [default: http://localhost and the port]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Leave the jobs to `keyward work`
+    #[arg(long)]
+    no_jobs: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Migrate {
+    /// Bring the schema up to date
+    Up,
+    /// Take back the last change
+    Down,
+    /// List the changes and whether they were made
+    Status,
+}
+
+fn logs(config: &Config) {
+    use tracing_subscriber::EnvFilter;
+    let level = config.log.level.as_str();
+    let filter = EnvFilter::new(format!("warn,keyward={level}"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match config.log.format {
+        Format::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        Format::Json => builder.json().init(),
+    }
+}
+
+pub async fn serve(common: &Common, call: Serve) -> Done {
+    let began = Instant::now();
+    let mut flags = vec![];
+    flags.extend(call.listen.map(|l| ("server.listen", l.to_string())));
+    flags.extend(call.public_url.map(|u| ("server.public_url", u)));
+    let config = configured(common, flags)?;
+    logs(&config);
+    // The address first: a port in use is told before anything is made.
+    let listener = serve::bind(&config)?;
+    let (public_url, listen) = (config.public_url(), config.server.listen);
+    let ready = serve::prepare(config, Clock::default()).await?;
+    note(format_args!("\n  Ready in {} ms at {public_url} (listening on {listen})", began.elapsed().as_millis()));
+    match &ready.setup_url {
+        Some(url) => note(format_args!("\n  There is no administrator yet. Open this link within an hour to become the first one; it works once:\n\n    {url}\n")),
+        None => note(format_args!("\n  Sign in:   {public_url}/login\n  Discovery: {public_url}/.well-known/openid-configuration\n")),
+    }
+    let jobs = if call.no_jobs { Jobs::Elsewhere } else { Jobs::Here };
+    serve::run(ready.app, listener, jobs).await.map_err(Failure::from)
+}
+
+pub async fn work(common: &Common) -> Done {
+    let app = opened(common).await?;
+    logs(app.config());
+    tokio::select! {
+        () = crate::jobs::work(app) => Ok(()),
+        stopped = tokio::signal::ctrl_c() => stopped.map_err(failed),
+    }
+}
+
+fn target(config: &Config) -> Result<Target, Failure> {
+    Target::parse(config.database.url.0.as_str(), config.data_dir()).map_err(Failure::Work)
+}
+
+pub async fn migrate(common: &Common, call: Migrate) -> Done {
+    let config = configured(common, vec![])?;
+    let target = target(&config)?;
+    match call {
+        Migrate::Up => {
+            Db::migrate(&target).await?;
+            say("the schema is up to date")
+        }
+        Migrate::Down => {
+            Db::migrate_down(&target).await?;
+            say("the last change was taken back")
+        }
+        Migrate::Status => {
+            let db = Db::open(&target, 1, Share::Beside).await?;
+            for (name, applied) in db.migrations().await? {
+                say(format_args!("{} {name}", if applied { "applied" } else { "pending" }))?;
+            }
+            db.close().await;
+            Ok(())
+        }
+    }
+}
+
+/// Everything that a start would stumble over, all at once.
+pub async fn check(common: &Common) -> Done {
+    let config = configured(common, vec![])?;
+    say("configuration: good")?;
+    Theme::load()?;
+    say("templates: good")?;
+    let target = target(&config)?;
+    if let Target::Sqlite(path) = &target
+        && !path.exists()
+    {
+        return say(format_args!("database: {} is not there yet; the first start makes it", path.display()));
+    }
+    let db = Db::open(&target, 1, Share::Beside).await?;
+    let pending = db.migrations().await?.iter().filter(|(_, applied)| !applied).count();
+    db.close().await;
+    match pending {
+        0 => say(format_args!("database: {} is up to date", target.shown()))?,
+        n => say(format_args!("database: {} needs {n} change(s); the next start makes them", target.shown()))?,
+    }
+    if pending == 0 {
+        opened(common).await?;
+        say("master key: it is the one of this database")?;
+    }
+    Ok(())
+}
