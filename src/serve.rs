@@ -15,7 +15,7 @@ use crate::oidc::metadata::order_key;
 use crate::seal::Token;
 use crate::tenant::{self, AtHome};
 use crate::{jobs, once, routes};
-use actix_web::middleware::{Condition, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
 use entity::{LinkPurpose, Role, SigningAlg, TenantId, link};
 use std::net::TcpListener;
@@ -169,7 +169,6 @@ pub async fn run(app: Arc<App>, listener: TcpListener, jobs: Jobs) -> Result<()>
         actix_web::App::new()
             .app_data(data.clone())
             .wrap(from_fn(door))
-            .wrap(Condition::new(false, actix_web::middleware::Compress::default()))
             .configure(routes::all)
     })
     .workers(workers)

@@ -83,22 +83,19 @@ pub async fn door<B: MessageBody + 'static>(req: ServiceRequest, next: Next<B>) 
     };
     let is_secure = ctx.secure;
     req.extensions_mut().insert(ctx.clone());
-    let http = req.request().clone();
     if let Some(methods) = shared(inner)
-        && is_preflight(&http)
+        && is_preflight(req.request())
     {
+        let http = req.request().clone();
         let mut res = ServiceResponse::new(http.clone(), preflight(methods));
         share(&app, &ctx, &http, res.headers_mut()).await;
         answer::secure(res.headers_mut(), is_secure, &request_id);
         return Ok(res);
     }
+    // The framework needs the request for itself until the handler is done: no second handle on it is held meanwhile.
     let outcome = AssertUnwindSafe(next.call(req)).catch_unwind().await;
-    let mut res = match outcome {
-        Ok(Ok(res)) => match res.response().error().map(|e| e.as_error::<Error>()) {
-            Some(Some(error)) => ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), error)),
-            Some(None) => ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), &foreign(&res))),
-            None => res.map_into_boxed_body(),
-        },
+    let res = match outcome {
+        Ok(Ok(res)) => res,
         Ok(Err(e)) => {
             let owned;
             let error = match e.as_error::<Error>() {
@@ -108,18 +105,30 @@ pub async fn door<B: MessageBody + 'static>(req: ServiceRequest, next: Next<B>) 
                     &owned
                 }
             };
-            ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), error))
+            return Err(alone(answer(&app, Some(&ctx), (dialect, &request_id), error), is_secure, &request_id));
         }
         Err(_) => {
             let error = Error::internal("a handler panicked");
-            ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), &error))
+            return Err(alone(answer(&app, Some(&ctx), (dialect, &request_id), &error), is_secure, &request_id));
         }
+    };
+    let http = res.request().clone();
+    let mut res = match res.response().error().map(|e| e.as_error::<Error>()) {
+        Some(Some(error)) => ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), error)),
+        Some(None) => ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), &foreign(&res))),
+        None => res.map_into_boxed_body(),
     };
     if shared(inner).is_some() {
         share(&app, &ctx, &http, res.headers_mut()).await;
     }
     answer::secure(res.headers_mut(), is_secure, &request_id);
     Ok(res)
+}
+
+/// An answer without the request that it belongs to.
+fn alone(mut response: HttpResponse, is_secure: bool, request_id: &str) -> actix_web::Error {
+    answer::secure(response.headers_mut(), is_secure, request_id);
+    actix_web::error::InternalError::from_response("answered", response).into()
 }
 
 /// An error that the framework made itself.
