@@ -95,7 +95,9 @@ pub async fn may_act(conn: &impl ConnectionTrait, act: Act<'_>) -> Result<Result
     }
     if let Some(id) = act.session {
         let row = session::find(conn, act.tenant.id, id, act.now).await?;
-        let Some(row) = row.filter(|r| act.user.is_none_or(|u| u == r.user_id)) else { return Ok(Err(Denied::SessionEnded)) };
+        let Some(row) = row.filter(|r| act.user.is_none_or(|u| u == r.user_id)) else {
+            return Ok(Err(Denied::SessionEnded));
+        };
         allowed.session = Some(row);
     }
     Ok(Ok(allowed))

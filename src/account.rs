@@ -39,7 +39,13 @@ impl Identifier {
     pub fn email(text: &str) -> Option<Self> {
         let (local, domain) = text.trim().rsplit_once('@')?;
         let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@<>()[],;:\\\"".contains(c);
-        if local.is_empty() || local.len() > 64 || !local.chars().all(plain) || local.starts_with('.') || local.ends_with('.') || local.contains("..") {
+        if local.is_empty()
+            || local.len() > 64
+            || !local.chars().all(plain)
+            || local.starts_with('.')
+            || local.ends_with('.')
+            || local.contains("..")
+        {
             return None;
         }
         let domain = match url::Host::parse(domain).ok()? {
@@ -63,7 +69,8 @@ impl Identifier {
     pub fn phone(text: &str) -> Option<Self> {
         let key: String = text.chars().filter(|c| !" -()./".contains(*c)).collect();
         let digits = key.strip_prefix('+')?;
-        let fits = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+        let fits =
+            (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
         fits.then_some(Self { kind: IdentifierKind::Phone, key })
     }
 }
@@ -139,7 +146,11 @@ pub async fn with_identifiers(conn: &impl ConnectionTrait, user: user::Model) ->
 /// # Errors
 /// The database's.
 pub async fn by_sub(conn: &impl ConnectionTrait, tenant: TenantId, sub: &str) -> Result<Option<UserId>> {
-    let row = user::Entity::find().filter(user::Column::TenantId.eq(tenant)).filter(user::Column::Sub.eq(sub)).one(conn).await?;
+    let row = user::Entity::find()
+        .filter(user::Column::TenantId.eq(tenant))
+        .filter(user::Column::Sub.eq(sub))
+        .one(conn)
+        .await?;
     Ok(row.filter(|u| u.sub == sub).map(|u| u.id))
 }
 
@@ -235,7 +246,12 @@ pub async fn create(tx: &Tx, tenant: TenantId, new: &NewPerson, now: Micros) -> 
         identifier::Entity::insert(row).exec_without_returning(tx).await?;
     }
     if let Some(phc) = &new.phc {
-        let row = password::ActiveModel { tenant_id: Set(tenant), user_id: Set(id), phc: Set(phc.clone()), changed_at: Set(now) };
+        let row = password::ActiveModel {
+            tenant_id: Set(tenant),
+            user_id: Set(id),
+            phc: Set(phc.clone()),
+            changed_at: Set(now),
+        };
         password::Entity::insert(row).exec_without_returning(tx).await?;
     }
     Ok(Ok(id))
@@ -259,7 +275,12 @@ pub async fn has_administrator(conn: &impl ConnectionTrait, tenant: TenantId) ->
 /// # Errors
 /// The database's.
 pub async fn list(conn: &impl ConnectionTrait, tenant: TenantId, limit: u64) -> Result<Vec<Person>> {
-    let users = user::Entity::find().filter(user::Column::TenantId.eq(tenant)).order_by_desc(user::Column::Id).limit(limit).all(conn).await?;
+    let users = user::Entity::find()
+        .filter(user::Column::TenantId.eq(tenant))
+        .order_by_desc(user::Column::Id)
+        .limit(limit)
+        .all(conn)
+        .await?;
     let ids: Vec<UserId> = users.iter().map(|u| u.id).collect();
     let found_by = identifier::Entity::find()
         .filter(identifier::Column::TenantId.eq(tenant))
@@ -303,8 +324,25 @@ mod tests {
         assert_eq!(email("a@bücher.example").as_deref(), Some("a@xn--bcher-kva.example"));
         assert_ne!(email("а@x.test"), email("a@x.test"), "Cyrillic is another letter");
         for no in [
-            "a@x.test\0", "a@x.test,b@y.test", "a@x.test;b@y.test", "a@x.test b@y.test", "\"a@x.test\"@y.test", "a@x.test@y.test",
-            "a@x.test.", "a@[127.0.0.1]", "a@127.0.0.1", "<a@x.test>", "A <a@x.test>", "a(c)@x.test", "a@x.test\r\nBcc: e@evil.test", "@x.test", "a@", "a", "a@localhost", ".a@x.test", "a..b@x.test",
+            "a@x.test\0",
+            "a@x.test,b@y.test",
+            "a@x.test;b@y.test",
+            "a@x.test b@y.test",
+            "\"a@x.test\"@y.test",
+            "a@x.test@y.test",
+            "a@x.test.",
+            "a@[127.0.0.1]",
+            "a@127.0.0.1",
+            "<a@x.test>",
+            "A <a@x.test>",
+            "a(c)@x.test",
+            "a@x.test\r\nBcc: e@evil.test",
+            "@x.test",
+            "a@",
+            "a",
+            "a@localhost",
+            ".a@x.test",
+            "a..b@x.test",
         ] {
             assert_eq!(email(no), None, "{no:?}");
         }

@@ -140,7 +140,8 @@ pub async fn bump(tx: &impl ConnectionTrait, tenant: TenantId, kind: CacheKind, 
         .exec(tx)
         .await?;
     if raised.rows_affected == 0 {
-        let row = revision::ActiveModel { tenant_id: Set(tenant), kind: Set(kind), value: Set(1), changed_at: Set(now) };
+        let row =
+            revision::ActiveModel { tenant_id: Set(tenant), kind: Set(kind), value: Set(1), changed_at: Set(now) };
         revision::Entity::insert(row).exec_without_returning(tx).await?;
     }
     Ok(())

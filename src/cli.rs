@@ -22,7 +22,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 #[derive(Parser)]
-#[command(name = "keyward", version, about = "A self-hosted OpenID Connect and OAuth 2.x identity provider", propagate_version = true)]
+#[command(
+    name = "keyward",
+    version,
+    about = "A self-hosted OpenID Connect and OAuth 2.x identity provider",
+    propagate_version = true
+)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -63,10 +68,16 @@ enum Command {
     #[command(after_help = "Example:\n  keyward check --config /etc/keyward.toml")]
     Check,
     /// People
-    #[command(subcommand, after_help = "Example:\n  printf %s 'a long pass phrase' | keyward user create --email ada@example.com --name 'Ada Lovelace' --password-stdin --email-verified")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  printf %s 'a long pass phrase' | keyward user create --email ada@example.com --name 'Ada Lovelace' --password-stdin --email-verified"
+    )]
     User(user::User),
     /// Applications
-    #[command(subcommand, after_help = "Example:\n  keyward client create --name Wiki --redirect-uri https://wiki.example/cb")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  keyward client create --name Wiki --redirect-uri https://wiki.example/cb"
+    )]
     Client(client::Client),
     /// Isolated issuers
     #[command(subcommand, after_help = "Example:\n  keyward tenant create --slug acme --name Acme")]
@@ -182,7 +193,10 @@ async fn opened(common: &Common) -> Result<Arc<App>, Failure> {
 }
 
 async fn tenant_of(app: &App, of: &Of) -> Result<Arc<Tenant>, Failure> {
-    app.tenants.by_slug(&app.store, &of.tenant).await?.ok_or_else(|| failed(format_args!("there is no tenant {:?}; `keyward tenant list` shows them", of.tenant)))
+    app.tenants
+        .by_slug(&app.store, &of.tenant)
+        .await?
+        .ok_or_else(|| failed(format_args!("there is no tenant {:?}; `keyward tenant list` shows them", of.tenant)))
 }
 
 /// Columns under their heads, as wide as they need to be.

@@ -18,8 +18,8 @@ use crate::tenant::Tenant;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entity::{
-    CacheKind, ClientAuth, ClientKey, Document, GrantType, Hash, Micros, PkceRule, Profile, RowId, Scopes, SigningAlg, Status,
-    TenantId, Texts, client, client_secret,
+    CacheKind, ClientAuth, ClientKey, Document, GrantType, Hash, Micros, PkceRule, Profile, RowId, Scopes, SigningAlg,
+    Status, TenantId, Texts, client, client_secret,
 };
 use moka::sync::Cache as Moka;
 use sea_orm::sea_query::Expr;
@@ -91,9 +91,9 @@ impl Client {
     /// Whether this is one of its secrets, compared as hashes in constant time.
     pub fn knows(&self, secret: &Hash, now: Micros) -> bool {
         // Every secret is compared, so that the time does not tell which one was near.
-        self.secrets.iter().fold(false, |known, (hash, until)| {
-            known | (same(&hash.0, &secret.0) & until.is_none_or(|u| u > now))
-        })
+        self.secrets
+            .iter()
+            .fold(false, |known, (hash, until)| known | (same(&hash.0, &secret.0) & until.is_none_or(|u| u > now)))
     }
 
     /// The host that it says it lives on, for people.
@@ -168,7 +168,8 @@ async fn load(store: &Store, tenant: &Tenant, row: client::Model) -> Result<Clie
         Some(jwks) => parse_client_jwks(&jwks.0.to_string()).map_err(Error::internal)?,
         None => vec![],
     };
-    let redirect_uris = row.redirect_uris.0.iter().map(|u| RedirectUri::parse(u).map_err(Error::internal)).collect::<Result<_>>()?;
+    let redirect_uris =
+        row.redirect_uris.0.iter().map(|u| RedirectUri::parse(u).map_err(Error::internal)).collect::<Result<_>>()?;
     Ok(Client {
         settings: tenant.settings.tightened(&overrides),
         redirect_uris,
@@ -216,7 +217,10 @@ impl Registration {
         if name.is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
             return Err("name: 1 to 200 characters without control characters".into());
         }
-        if self.redirect_uris.len() > 100 || self.post_logout_redirect_uris.len() > 100 || self.allowed_origins.len() > 100 {
+        if self.redirect_uris.len() > 100
+            || self.post_logout_redirect_uris.len() > 100
+            || self.allowed_origins.len() > 100
+        {
             return Err("redirect_uris, post_logout_redirect_uris and allowed_origins: at most 100 each".into());
         }
         for uri in &self.redirect_uris {
@@ -226,9 +230,14 @@ impl Registration {
             RedirectUri::parse(uri).map_err(|why| format!("post_logout_redirect_uri {uri:?}: {why}"))?;
         }
         for origin in &self.allowed_origins {
-            let own = url::Url::parse(origin).ok().filter(|u| matches!(u.scheme(), "http" | "https")).map(|u| u.origin().ascii_serialization());
+            let own = url::Url::parse(origin)
+                .ok()
+                .filter(|u| matches!(u.scheme(), "http" | "https"))
+                .map(|u| u.origin().ascii_serialization());
             if own.as_deref() != Some(origin) {
-                return Err(format!("allowed_origin {origin:?}: scheme, host and port alone, such as https://app.example"));
+                return Err(format!(
+                    "allowed_origin {origin:?}: scheme, host and port alone, such as https://app.example"
+                ));
             }
         }
         let code = self.grant_types.contains(&GrantType::AuthorizationCode);
@@ -250,7 +259,9 @@ impl Registration {
             return Err("pkce: public clients always need it".into());
         }
         match (&self.jwks, self.token_endpoint_auth_method) {
-            (None, ClientAuth::PrivateKeyJwt) => return Err("jwks: private_key_jwt needs the client's public keys".into()),
+            (None, ClientAuth::PrivateKeyJwt) => {
+                return Err("jwks: private_key_jwt needs the client's public keys".into());
+            }
             (Some(jwks), _) if parse_client_jwks(&jwks.to_string()).map_err(|e| format!("jwks: {e}"))?.is_empty() => {
                 return Err("jwks: no usable public key in it".into());
             }
@@ -332,7 +343,12 @@ async fn add_secret(tx: &Tx, tenant: TenantId, client: ClientKey, now: Micros) -
 ///
 /// # Errors
 /// The database's.
-pub async fn rotate_secret(tx: &Tx, row: &client::Model, overlap: std::time::Duration, now: Micros) -> Result<Zeroizing<String>> {
+pub async fn rotate_secret(
+    tx: &Tx,
+    row: &client::Model,
+    overlap: std::time::Duration,
+    now: Micros,
+) -> Result<Zeroizing<String>> {
     let until = now.plus(overlap);
     client_secret::Entity::delete_many()
         .filter(client_secret::Column::TenantId.eq(row.tenant_id))
@@ -359,7 +375,11 @@ pub async fn list(conn: &impl ConnectionTrait, tenant: TenantId) -> Result<Vec<c
 
 /// # Errors
 /// The database's.
-pub async fn by_client_id(conn: &impl ConnectionTrait, tenant: TenantId, client_id: &str) -> Result<Option<client::Model>> {
+pub async fn by_client_id(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    client_id: &str,
+) -> Result<Option<client::Model>> {
     Ok(of(tenant).filter(client::Column::ClientId.eq(client_id)).one(conn).await?.filter(|r| r.client_id == client_id))
 }
 

@@ -311,7 +311,8 @@ fn read_color(text: &str) -> Option<Color> {
 fn read_picture(text: &str) -> Option<Picture> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if let Some(file) = text.strip_prefix("/assets/") {
-        return (!file.is_empty() && !file.starts_with('.') && file.chars().all(plain)).then(|| Picture(text.to_owned()));
+        return (!file.is_empty() && !file.starts_with('.') && file.chars().all(plain))
+            .then(|| Picture(text.to_owned()));
     }
     let url = Url::parse(text).ok().filter(|u| u.scheme() == "https" && u.username().is_empty())?;
     Some(Picture(url.to_string()))
@@ -344,7 +345,12 @@ impl Sources {
     /// The process's own environment.
     #[allow(clippy::disallowed_methods)]
     pub fn from_process() -> Self {
-        Self { environment: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(), ..Self::default() }
+        Self {
+            environment: std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+            ..Self::default()
+        }
     }
 
     /// Reads and checks everything.
@@ -375,15 +381,28 @@ impl Sources {
                     builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
                     toml = Some((path.clone(), text));
                 }
-                Err(e) => problems.push(Problem { origin: path.display().to_string(), key: String::new(), says: format!("cannot be read: {e}") }),
+                Err(e) => problems.push(Problem {
+                    origin: path.display().to_string(),
+                    key: String::new(),
+                    says: format!("cannot be read: {e}"),
+                }),
             }
         }
         let environment = with_files(self.environment, problems);
-        let ours: HashMap<String, String> = environment.iter().filter(|(k, _)| k.starts_with("KEYWARD__")).map(|(k, v)| (k.clone(), v.clone())).collect();
-        builder = builder.add_source(Environment::with_prefix("KEYWARD").prefix_separator("__").separator("__").source(Some(ours)));
+        let ours: HashMap<String, String> = environment
+            .iter()
+            .filter(|(k, _)| k.starts_with("KEYWARD__"))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        builder = builder
+            .add_source(Environment::with_prefix("KEYWARD").prefix_separator("__").separator("__").source(Some(ours)));
         match builder.build() {
             Ok(merged) => flatten(&merged, &mut texts.values, problems),
-            Err(e) => problems.push(Problem { origin: toml.as_ref().map_or_else(|| "configuration".into(), |(p, _)| p.display().to_string()), key: String::new(), says: e.to_string().replace('\n', " ") }),
+            Err(e) => problems.push(Problem {
+                origin: toml.as_ref().map_or_else(|| "configuration".into(), |(p, _)| p.display().to_string()),
+                key: String::new(),
+                says: e.to_string().replace('\n', " "),
+            }),
         }
         for key in texts.values.keys() {
             let origin = match (environment.contains_key(&env_name(key)), &toml) {
@@ -396,7 +415,10 @@ impl Sources {
         for key in KEYS {
             let dotted = format!("{}.{}", key.section, key.name);
             for plain in key.plain {
-                let Some(value) = environment.get(*plain).filter(|_| !environment.contains_key(&env_name(&dotted))) else { continue };
+                let Some(value) = environment.get(*plain).filter(|_| !environment.contains_key(&env_name(&dotted)))
+                else {
+                    continue;
+                };
                 texts.values.insert(dotted.clone(), value.clone());
                 texts.origins.insert(dotted.clone(), format!("environment {plain}"));
             }
@@ -415,13 +437,23 @@ impl Sources {
         let known: Vec<String> = KEYS.iter().map(|k| format!("{}.{}", k.section, k.name)).collect();
         for (key, origin) in &texts.origins {
             if !known.contains(key) {
-                let problem = Problem { origin: origin.clone(), key: key.clone(), says: format!("is not a key{}", nearest(key, &known)) };
+                let problem = Problem {
+                    origin: origin.clone(),
+                    key: key.clone(),
+                    says: format!("is not a key{}", nearest(key, &known)),
+                };
                 // A file is ours alone, so a wrong name in it stops the start; the environment is shared with others.
                 if origin.starts_with("environment") { warnings.push(problem) } else { problems.push(problem) }
             }
         }
-        for name in environment.keys().filter(|n| n.starts_with("APP_") && !KEYS.iter().any(|k| k.plain.contains(&n.as_str()))) {
-            warnings.push(Problem { origin: format!("environment {name}"), key: name.clone(), says: "is not a name that is known".into() });
+        for name in
+            environment.keys().filter(|n| n.starts_with("APP_") && !KEYS.iter().any(|k| k.plain.contains(&n.as_str())))
+        {
+            warnings.push(Problem {
+                origin: format!("environment {name}"),
+                key: name.clone(),
+                says: "is not a name that is known".into(),
+            });
         }
         texts
     }
@@ -478,7 +510,11 @@ fn check(config: &Config, texts: &Texts, problems: &mut Vec<Problem>) {
     if config.tokens.refresh_grace.0 > Duration::from_secs(60) {
         no("tokens.refresh_grace", "must be at most 60s");
     }
-    if config.password.memory_kib < 7168 || config.password.iterations == 0 || config.password.parallelism == 0 || config.password.parallelism > 64 {
+    if config.password.memory_kib < 7168
+        || config.password.iterations == 0
+        || config.password.parallelism == 0
+        || config.password.parallelism > 64
+    {
         no("password.memory_kib", "must be at least 7168, with 1 iteration and 1 to 64 lanes");
     }
     if !(8..=128).contains(&config.password.min_length) {
@@ -490,7 +526,13 @@ fn check(config: &Config, texts: &Texts, problems: &mut Vec<Problem>) {
     if config.bootstrap.email.is_some() != config.bootstrap.password.is_set() {
         no("bootstrap.email", "and bootstrap.password must be set together");
     }
-    for (key, span) in [("tokens.access", config.tokens.access), ("tokens.id", config.tokens.id), ("sessions.lifetime", config.sessions.lifetime), ("sessions.idle", config.sessions.idle), ("limits.sign_in_window", config.limits.sign_in_window)] {
+    for (key, span) in [
+        ("tokens.access", config.tokens.access),
+        ("tokens.id", config.tokens.id),
+        ("sessions.lifetime", config.sessions.lifetime),
+        ("sessions.idle", config.sessions.idle),
+        ("limits.sign_in_window", config.limits.sign_in_window),
+    ] {
         if span.0 < Duration::from_secs(10) {
             no(key, "must be at least 10s");
         }
@@ -529,14 +571,22 @@ pub fn env_name(key: &str) -> String {
 /// Any name with `_FILE` appended reads the value from that file.
 fn with_files(mut environment: HashMap<String, String>, problems: &mut Vec<Problem>) -> HashMap<String, String> {
     let plain = |name: &str| name.starts_with("KEYWARD__") || KEYS.iter().any(|k| k.plain.contains(&name));
-    let named: Vec<(String, String)> = environment.iter().filter_map(|(k, v)| Some((k.strip_suffix("_FILE")?.to_owned(), v.clone()))).filter(|(k, _)| plain(k)).collect();
+    let named: Vec<(String, String)> = environment
+        .iter()
+        .filter_map(|(k, v)| Some((k.strip_suffix("_FILE")?.to_owned(), v.clone())))
+        .filter(|(k, _)| plain(k))
+        .collect();
     for (name, path) in named {
         environment.remove(&format!("{name}_FILE"));
         match std::fs::read_to_string(&path) {
             Ok(text) => {
                 environment.insert(name, text.trim_end_matches(['\n', '\r']).to_owned());
             }
-            Err(e) => problems.push(Problem { origin: format!("environment {name}_FILE"), key: path, says: format!("cannot be read: {e}") }),
+            Err(e) => problems.push(Problem {
+                origin: format!("environment {name}_FILE"),
+                key: path,
+                says: format!("cannot be read: {e}"),
+            }),
         }
     }
     environment
@@ -546,7 +596,11 @@ fn flatten(merged: &config::Config, values: &mut BTreeMap<String, String>, probl
     let Ok(root) = merged.clone().try_deserialize::<serde_json::Value>() else { return };
     for (section, table) in root.as_object().into_iter().flatten() {
         let Some(table) = table.as_object() else {
-            problems.push(Problem { origin: "configuration".into(), key: section.clone(), says: "stands outside a [section]".into() });
+            problems.push(Problem {
+                origin: "configuration".into(),
+                key: section.clone(),
+                says: "stands outside a [section]".into(),
+            });
             continue;
         };
         for (name, value) in table {
@@ -584,22 +638,35 @@ fn nearest(key: &str, known: &[String]) -> String {
     let name = key.rsplit('.').next().unwrap_or(key);
     let near = known.iter().find(|k| {
         let other = k.rsplit('.').next().unwrap_or(k);
-        other == name || (name.len() > 3 && (other.starts_with(&name[..name.len().min(4)]) || name.chars().filter(|c| !other.contains(*c)).count() == 0))
+        other == name
+            || (name.len() > 3
+                && (other.starts_with(&name[..name.len().min(4)])
+                    || name.chars().filter(|c| !other.contains(*c)).count() == 0))
     });
     near.map(|k| format!("; is {k} meant?")).unwrap_or_default()
 }
 
 /// The text of `conf/keyward.toml`.
 pub fn reference() -> String {
-    let mut text = String::from("# Every key of the configuration, with its default. Written by a test from src/config.rs; do not edit.\n# Each can be set in the environment too, under the name that stands beside it; any name with _FILE reads a file.\n");
+    let mut text = String::from(
+        "# Every key of the configuration, with its default. Written by a test from src/config.rs; do not edit.\n# Each can be set in the environment too, under the name that stands beside it; any name with _FILE reads a file.\n",
+    );
     let mut section = "";
     for key in KEYS {
         if key.section != section {
             section = key.section;
             text += &format!("\n#{}[{section}]\n", key.about.trim_end().replace('\n', "\n#").to_owned() + "\n");
         }
-        let names: Vec<String> = std::iter::once(env_name(&format!("{section}.{}", key.name))).chain(key.plain.iter().map(|p| (*p).to_owned())).collect();
-        text += &format!("\n#{}# {}\n#{} = {:?}\n", key.doc.trim_end().replace('\n', "\n#") + "\n", names.join(", "), key.name, key.default);
+        let names: Vec<String> = std::iter::once(env_name(&format!("{section}.{}", key.name)))
+            .chain(key.plain.iter().map(|p| (*p).to_owned()))
+            .collect();
+        text += &format!(
+            "\n#{}# {}\n#{} = {:?}\n",
+            key.doc.trim_end().replace('\n', "\n#") + "\n",
+            names.join(", "),
+            key.name,
+            key.default
+        );
     }
     text
 }
@@ -611,7 +678,12 @@ mod tests {
     fn load(toml: &str, environment: &[(&str, &str)]) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), toml).unwrap();
-        Sources { file: Some(file.path().into()), environment: environment.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(), flags: vec![] }.load()
+        Sources {
+            file: Some(file.path().into()),
+            environment: environment.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+            flags: vec![],
+        }
+        .load()
     }
 
     #[test]
@@ -623,17 +695,30 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once_with_key_and_line() {
-        let problems = load("[server]\nlisten = \"nowhere\"\nlistne = 1\n\n[tokens]\ncode = \"1d\"\naccess = \"soon\"\n", &[("DATABASE_POOL_SIZE", "many")]).unwrap_err();
+        let problems = load(
+            "[server]\nlisten = \"nowhere\"\nlistne = 1\n\n[tokens]\ncode = \"1d\"\naccess = \"soon\"\n",
+            &[("DATABASE_POOL_SIZE", "many")],
+        )
+        .unwrap_err();
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let all = said.join("\n");
-        for part in ["line 2: server.listen must be", "line 3: server.listne is not a key", "line 7: tokens.access must be", "environment DATABASE_POOL_SIZE: database.pool_size must be"] {
+        for part in [
+            "line 2: server.listen must be",
+            "line 3: server.listne is not a key",
+            "line 7: tokens.access must be",
+            "environment DATABASE_POOL_SIZE: database.pool_size must be",
+        ] {
             assert!(all.contains(part), "{part} missing in\n{all}");
         }
     }
 
     #[test]
     fn the_environment_wins_over_the_file_and_names_of_ours_over_plain_ones() {
-        let (config, _) = load("[server]\nlisten = \"127.0.0.1:1\"\n[brand]\nname = \"File\"\n", &[("PORT", "9000"), ("APP_NAME", "Plain"), ("KEYWARD__BRAND__NAME", "Ours")]).unwrap();
+        let (config, _) = load(
+            "[server]\nlisten = \"127.0.0.1:1\"\n[brand]\nname = \"File\"\n",
+            &[("PORT", "9000"), ("APP_NAME", "Plain"), ("KEYWARD__BRAND__NAME", "Ours")],
+        )
+        .unwrap();
         assert_eq!(config.server.listen.port(), 9000);
         assert_eq!(config.brand.name, "Ours");
     }

@@ -216,12 +216,15 @@ fn refuse(ask: &Ask, facts: &Facts, ctx: &Ctx, (code, says, acted): (Code, &'sta
 }
 
 fn return_to(ask: &Ask, client: Option<&Client>, ctx: &Ctx) -> Result<ReturnTo> {
-    let (Some(application), Some(client)) = (&ask.application, client) else { return Err(Notice::UnknownClient.into()) };
+    let (Some(application), Some(client)) = (&ask.application, client) else {
+        return Err(Notice::UnknownClient.into());
+    };
     // The request was made to one issuer, and its answer names that one (RFC 9207 section 2).
     if application.issuer != *ctx.issuer {
         return Err(Notice::FlowElsewhere.into());
     }
-    ReturnTo::prove(client, &application.redirect_uri, application.state.clone(), &application.issuer).ok_or(Error::Person(Notice::RedirectUriMismatch))
+    ReturnTo::prove(client, &application.redirect_uri, application.state.clone(), &application.issuer)
+        .ok_or(Error::Person(Notice::RedirectUriMismatch))
 }
 
 /// Looks up what the decision needs.
@@ -231,7 +234,8 @@ async fn gather(app: &App, ctx: &Ctx, visitor: &Visitor, (ask, evidence): (&Ask,
     let client = match &ask.application {
         Some(application) => {
             let client = app.clients.find(&app.store, &ctx.tenant, &application.client_id).await?;
-            let client = client.filter(|c| c.key() == application.client).ok_or(Error::Person(Notice::UnknownClient))?;
+            let client =
+                client.filter(|c| c.key() == application.client).ok_or(Error::Person(Notice::UnknownClient))?;
             if !client.active() {
                 return Err(Notice::ClientDisabled.into());
             }
@@ -276,7 +280,12 @@ async fn show(app: &App, ctx: &Ctx, row: Row, (facts, step): (Facts, Step)) -> R
 }
 
 /// Everything is there: the code is written, or the person is let through to their account.
-async fn finish(app: &App, ctx: &Ctx, (row, ask, evidence): (Option<&Row>, &Ask, &Evidence), (facts, account): (&Facts, Account)) -> Result<Next> {
+async fn finish(
+    app: &App,
+    ctx: &Ctx,
+    (row, ask, evidence): (Option<&Row>, &Ask, &Evidence),
+    (facts, account): (&Facts, Account),
+) -> Result<Next> {
     let Some(application) = &ask.application else {
         if let Some(row) = row {
             close(app, ctx, row).await?;
@@ -291,7 +300,13 @@ async fn finish(app: &App, ctx: &Ctx, (row, ask, evidence): (Option<&Row>, &Ask,
     };
     let flow = row.map(|r| (r.id, r.version));
     let (inner, application) = (ctx.clone(), application.clone());
-    let touch = facts.browser.sessions.iter().find(|s| s.id == account.session).filter(|s| session::worth_touching(ctx, s)).cloned();
+    let touch = facts
+        .browser
+        .sessions
+        .iter()
+        .find(|s| s.id == account.session)
+        .filter(|s| session::worth_touching(ctx, s))
+        .cloned();
     let store = app.store.clone();
     let written: Result<Result<Zeroizing<String>, Denied>> = app
         .db()
@@ -318,8 +333,10 @@ async fn finish(app: &App, ctx: &Ctx, (row, ask, evidence): (Option<&Row>, &Ask,
             let Some(session) = session else { return Ok(Err(Denied::SessionEnded)) };
             if let Some(scopes) = &allowed {
                 consent::give(tx, ctx.tenant.id, (account.user, client.key()), scopes, now).await?;
-                let event = Event::success(audit::kind::CONSENT_GIVE).by(account.user).on(account.user).client(client.key());
-                audit::record(tx, &Origin::from(ctx), event.with(serde_json::json!({ "scope": scopes.to_string() }))).await?;
+                let event =
+                    Event::success(audit::kind::CONSENT_GIVE).by(account.user).on(account.user).client(client.key());
+                audit::record(tx, &Origin::from(ctx), event.with(serde_json::json!({ "scope": scopes.to_string() })))
+                    .await?;
             }
             if let Some(row) = &touch {
                 session::touch(tx, ctx, row).await?;
@@ -335,7 +352,10 @@ async fn finish(app: &App, ctx: &Ctx, (row, ask, evidence): (Option<&Row>, &Ask,
                 amr: session.amr,
                 acr: session.acr,
             };
-            let redemption = Redemption { redirect_uri: application.redirect_uri.clone(), code_challenge: application.code_challenge.clone() };
+            let redemption = Redemption {
+                redirect_uri: application.redirect_uri.clone(),
+                code_challenge: application.code_challenge.clone(),
+            };
             ctx.tenant.mark_issued(tx, now).await?;
             grant::put_code(tx, &ctx.tenant, bound, redemption, now).await.map(Ok)
         })
@@ -348,7 +368,12 @@ async fn finish(app: &App, ctx: &Ctx, (row, ask, evidence): (Option<&Row>, &Ask,
         Err(denied) => {
             tracing::info!(reason = denied.as_str(), request_id = &*ctx.request_id, "no code was given");
             // The session died between look-up and commit; the application can ask again.
-            Ok(Next::End(End::Refused { to, code: Code::LoginRequired, says: "the session has ended", acted: row.is_some() }))
+            Ok(Next::End(End::Refused {
+                to,
+                code: Code::LoginRequired,
+                says: "the session has ended",
+                acted: row.is_some(),
+            }))
         }
     }
 }
@@ -403,7 +428,9 @@ async fn find(app: &App, ctx: &Ctx, visitor: &Visitor, handle: &str) -> Result<R
         .filter(flow::Column::Handle.eq(sha256(handle.as_bytes())))
         .one(app.db().read())
         .await?;
-    let Some(row) = row.filter(|r| r.finished_at.is_none() && r.expires_at > ctx.now) else { return Err(Notice::FlowExpired.into()) };
+    let Some(row) = row.filter(|r| r.finished_at.is_none() && r.expires_at > ctx.now) else {
+        return Err(Notice::FlowExpired.into());
+    };
     // Another browser cannot go on with it, whoever sent the link.
     if visitor.browser.as_ref().map(|b: &Hash| &b.0) != Some(&row.browser.0) {
         return Err(Notice::FlowElsewhere.into());
@@ -474,7 +501,12 @@ pub enum Leaving {
 ///
 /// # Errors
 /// The database's.
-pub async fn sign_out(app: &App, ctx: &Ctx, visitor: &Visitor, (browser, which): (&Browser, &[SessionId])) -> Result<Leaving> {
+pub async fn sign_out(
+    app: &App,
+    ctx: &Ctx,
+    visitor: &Visitor,
+    (browser, which): (&Browser, &[SessionId]),
+) -> Result<Leaving> {
     let others = browser.sessions.iter().any(|s| !which.contains(&s.id));
     let leaving: Vec<_> = browser.sessions.iter().filter(|s| which.contains(&s.id)).cloned().collect();
     let (inner, store, id, bid) = (ctx.clone(), app.store.clone(), browser.id, visitor.browser.clone());

@@ -11,8 +11,8 @@ use crate::tenant::{Purpose, Tenant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entity::{
-    ClientKey, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId, authorization_code as code, revoked_token,
-    token_grant,
+    ClientKey, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId, authorization_code as code,
+    revoked_token, token_grant,
 };
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
@@ -46,7 +46,13 @@ const REFRESH: &str = "kw_rt_";
 ///
 /// # Errors
 /// The database's.
-pub async fn put_code(tx: &Tx, tenant: &Tenant, bound: Bound, redemption: Redemption, now: Micros) -> Result<Zeroizing<String>> {
+pub async fn put_code(
+    tx: &Tx,
+    tenant: &Tenant,
+    bound: Bound,
+    redemption: Redemption,
+    now: Micros,
+) -> Result<Zeroizing<String>> {
     let Token { text: secret, hash } = Token::new(CODE)?;
     let row = code::ActiveModel {
         tenant_id: Set(tenant.id),
@@ -112,7 +118,13 @@ pub struct Terms {
 ///
 /// # Errors
 /// The database's.
-pub async fn put_grant(tx: &Tx, tenant: &Tenant, id: GrantId, bound: &Bound, terms: Terms) -> Result<Option<Zeroizing<String>>> {
+pub async fn put_grant(
+    tx: &Tx,
+    tenant: &Tenant,
+    id: GrantId,
+    bound: &Bound,
+    terms: Terms,
+) -> Result<Option<Zeroizing<String>>> {
     let now = terms.now;
     let token = terms.refresh.then(|| refresh_token(tenant, id, 1));
     let life = if terms.refresh { terms.refresh_max } else { terms.access_token };
@@ -143,7 +155,11 @@ pub async fn put_grant(tx: &Tx, tenant: &Tenant, id: GrantId, bound: &Bound, ter
 
 /// # Errors
 /// The database's.
-pub async fn find_grant(conn: &impl ConnectionTrait, tenant: TenantId, id: GrantId) -> Result<Option<token_grant::Model>> {
+pub async fn find_grant(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: GrantId,
+) -> Result<Option<token_grant::Model>> {
     Ok(token_grant::Entity::find_by_id((tenant, id)).one(conn).await?)
 }
 
@@ -210,7 +226,11 @@ pub async fn rotate(tx: &Tx, tenant: &Tenant, token: &Presented, now: Micros) ->
         return Ok(Rotated::Next(next));
     }
     let Some(row) = find_grant(tx, tenant.id, token.grant).await? else { return Ok(Rotated::Dead) };
-    if row.revoked_at.is_some() || row.expires_at <= now || row.refresh_hash.is_none() || token.number >= row.refresh_number {
+    if row.revoked_at.is_some()
+        || row.expires_at <= now
+        || row.refresh_hash.is_none()
+        || token.number >= row.refresh_number
+    {
         return Ok(Rotated::Dead);
     }
     let within = row.refreshed_at.until(now) <= settings.refresh_grace;
@@ -225,7 +245,11 @@ pub async fn rotate(tx: &Tx, tenant: &Tenant, token: &Presented, now: Micros) ->
 /// # Errors
 /// The database's.
 pub async fn revoke(tx: &Tx, tenant: TenantId, id: GrantId, now: Micros) -> Result<bool> {
-    let done = dying(now).filter(token_grant::Column::TenantId.eq(tenant)).filter(token_grant::Column::Id.eq(id)).exec(tx).await?;
+    let done = dying(now)
+        .filter(token_grant::Column::TenantId.eq(tenant))
+        .filter(token_grant::Column::Id.eq(id))
+        .exec(tx)
+        .await?;
     Ok(done.rows_affected > 0)
 }
 
@@ -255,7 +279,11 @@ fn dying(now: Micros) -> sea_orm::UpdateMany<token_grant::Entity> {
 /// # Errors
 /// The database's.
 pub async fn revoke_token(tx: &Tx, tenant: TenantId, jti: &str, expires_at: Micros) -> Result<()> {
-    let row = revoked_token::ActiveModel { tenant_id: Set(tenant), jti: Set(sha256(jti.as_bytes())), expires_at: Set(expires_at) };
+    let row = revoked_token::ActiveModel {
+        tenant_id: Set(tenant),
+        jti: Set(sha256(jti.as_bytes())),
+        expires_at: Set(expires_at),
+    };
     let key = [revoked_token::Column::TenantId, revoked_token::Column::Jti];
     // A no-op update rather than DO NOTHING, which sea-orm reports as an error when nothing was inserted.
     let again = OnConflict::columns(key).update_column(revoked_token::Column::ExpiresAt).to_owned();
@@ -276,7 +304,15 @@ pub async fn is_revoked(conn: &impl ConnectionTrait, tenant: TenantId, jti: &str
 pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
     let before = now.minus(std::time::Duration::from_secs(86_400));
     let mut gone = code::Entity::delete_many().filter(code::Column::ExpiresAt.lt(before)).exec(tx).await?.rows_affected;
-    gone += revoked_token::Entity::delete_many().filter(revoked_token::Column::ExpiresAt.lt(before)).exec(tx).await?.rows_affected;
-    gone += token_grant::Entity::delete_many().filter(token_grant::Column::ExpiresAt.lt(before)).exec(tx).await?.rows_affected;
+    gone += revoked_token::Entity::delete_many()
+        .filter(revoked_token::Column::ExpiresAt.lt(before))
+        .exec(tx)
+        .await?
+        .rows_affected;
+    gone += token_grant::Entity::delete_many()
+        .filter(token_grant::Column::ExpiresAt.lt(before))
+        .exec(tx)
+        .await?
+        .rows_affected;
     Ok(gone)
 }

@@ -11,9 +11,9 @@ pub mod params;
 pub use params::{Form, Params, Query};
 
 use crate::app::App as Process;
+use crate::client::Client;
 use crate::ctx::Ctx;
 use crate::error::{Error, Notice, Result};
-use crate::client::Client;
 use crate::flow::End;
 use crate::page::{Application, Leave, Page, leave};
 use crate::seal::{hmac256, same};
@@ -77,7 +77,12 @@ pub fn ended(app: &Process, ctx: &Ctx, client: Option<&Client>, end: End) -> Res
             let url = to.error(code, says);
             // RFC 9700 section 4.11.2: no automatic redirect to whoever registered by themselves, before a person acts.
             if let (false, false, Some(client)) = (to.approved, acted, client) {
-                return page(app, ctx, 400, &Leave { application: application(client), url, reason_id: leave::PROBLEM });
+                return page(
+                    app,
+                    ctx,
+                    400,
+                    &Leave { application: application(client), url, reason_id: leave::PROBLEM },
+                );
             }
             url
         }
@@ -109,7 +114,12 @@ pub fn form_token(ctx: &Ctx, browser: &Hash, purpose: &str) -> String {
 ///
 /// # Errors
 /// `ForbiddenOrigin` for a form of another site, `FlowElsewhere` for a token that is not this browser's.
-pub fn check_form(ctx: &Ctx, (req, form): (&HttpRequest, &Params), browser: Option<&Hash>, purpose: &str) -> Result<()> {
+pub fn check_form(
+    ctx: &Ctx,
+    (req, form): (&HttpRequest, &Params),
+    browser: Option<&Hash>,
+    purpose: &str,
+) -> Result<()> {
     own_origin(ctx, req)?;
     let browser = browser.ok_or(Error::Person(Notice::FlowElsewhere))?;
     let sent = form.get("csrf").unwrap_or("");

@@ -87,7 +87,10 @@ async fn sweep(app: &Arc<App>) -> Result<()> {
         .db()
         .write(async move |tx| {
             let now = store.now();
-            Ok(flow::sweep(tx, now).await? + grant::sweep(tx, now).await? + limit::sweep(tx, now).await? + once::sweep(tx, now).await?)
+            Ok(flow::sweep(tx, now).await?
+                + grant::sweep(tx, now).await?
+                + limit::sweep(tx, now).await?
+                + once::sweep(tx, now).await?)
         })
         .await?;
     if gone > 0 {

@@ -75,7 +75,9 @@ impl Default for Keys {
 
 impl KeySet {
     fn signing(&self, alg: SigningAlg, now: Micros) -> Option<&Key> {
-        let ready = |k: &&Key| k.alg == alg && k.revoked_at.is_none() && k.active_at <= now && k.gone_at.is_none_or(|g| g > now);
+        let ready = |k: &&Key| {
+            k.alg == alg && k.revoked_at.is_none() && k.active_at <= now && k.gone_at.is_none_or(|g| g > now)
+        };
         self.keys.iter().filter(ready).max_by_key(|k| (k.active_at, k.kid.clone()))
     }
 
@@ -158,7 +160,9 @@ impl Keys {
         }
         self.ensure(store, tenant, alg).await?;
         let set = self.set(store, tenant).await?;
-        set.signing(alg, store.now()).and_then(|k| k.signer.clone()).ok_or_else(|| Error::internal("a key that was just made is not there"))
+        set.signing(alg, store.now())
+            .and_then(|k| k.signer.clone())
+            .ok_or_else(|| Error::internal("a key that was just made is not there"))
     }
 
     /// Makes the first key of an algorithm, once, whoever asks.
@@ -166,6 +170,9 @@ impl Keys {
     /// # Errors
     /// The database's.
     pub async fn ensure(&self, store: &Arc<Store>, tenant: &Tenant, alg: SigningAlg) -> Result<()> {
+        if self.set(store, tenant).await?.has(alg, store.now()) {
+            return Ok(());
+        }
         let _one = self.making.lock().await;
         store.cache.fresh(&store.db, store.now()).await?;
         if self.set(store, tenant).await?.has(alg, store.now()) {
@@ -255,7 +262,12 @@ pub async fn tenants_with_old_keys(conn: &impl ConnectionTrait, before: Micros) 
 ///
 /// # Errors
 /// The database's.
-pub async fn rotate(store: &Arc<Store>, tenant: TenantId, start: Start, older_than: Duration) -> Result<Vec<(SigningAlg, String)>> {
+pub async fn rotate(
+    store: &Arc<Store>,
+    tenant: TenantId,
+    start: Start,
+    older_than: Duration,
+) -> Result<Vec<(SigningAlg, String)>> {
     let now = store.now();
     let mut made = vec![];
     if start == Start::Now {

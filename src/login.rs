@@ -65,9 +65,11 @@ async fn begin(app: &Process, ctx: &Ctx, visitor: Visitor) -> Result<HttpRespons
 pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visitor, Form)) -> Result<HttpResponse> {
     let form = form.0;
     // `{handle}.{version}`: a decision counts for the very page that it was made on.
-    let (handle, version) = form.get("flow").and_then(|f| f.rsplit_once('.')).ok_or(Error::Person(Notice::FlowExpired))?;
+    let (handle, version) =
+        form.get("flow").and_then(|f| f.rsplit_once('.')).ok_or(Error::Person(Notice::FlowExpired))?;
     check_form(&ctx, (&req, &form), visitor.browser.as_ref(), handle)?;
-    let mut extra = Extra { identifier: form.owned("identifier"), remember: form.get("remember").is_some(), ..Extra::default() };
+    let mut extra =
+        Extra { identifier: form.owned("identifier"), remember: form.get("remember").is_some(), ..Extra::default() };
     let answer = match (form.get("decision"), form.get("account")) {
         (Some("cancel"), _) => Answer::Cancel,
         (Some("allow"), _) => Answer::Decide(true),
@@ -81,7 +83,11 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
                 let next = flow::resume(&app, &ctx, &visitor, handle).await?;
                 return show(&app, &ctx, &visitor, (next, extra)).await;
             }
-            Answer::Password { identifier: identifier.to_owned(), password: Zeroizing::new(password.to_owned()), remember: extra.remember }
+            Answer::Password {
+                identifier: identifier.to_owned(),
+                password: Zeroizing::new(password.to_owned()),
+                remember: extra.remember,
+            }
         }
     };
     if let Answer::Decide(_) = answer
@@ -95,7 +101,9 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
     let remember = extra.remember;
     let mut response = match answered.next {
         // After a step was taken, the next page is a page of its own, so that going back or loading again sends nothing.
-        Next::Show(shown) if extra.notice.is_none() => see_other(&format!("{}?flow={}", ctx.to("/login"), shown.handle))?,
+        Next::Show(shown) if extra.notice.is_none() => {
+            see_other(&format!("{}?flow={}", ctx.to("/login"), shown.handle))?
+        }
         next => show(&app, &ctx, &visitor, (next, extra)).await?,
     };
     if let Some(wait) = answered.retry_after {
@@ -151,7 +159,12 @@ fn person_shown(person: &Person) -> page::Person {
     page::Person { name: person.user.name.clone(), email: person.handle() }
 }
 
-async fn sign_in(app: &Process, ctx: &Ctx, visitor: &Visitor, (shown, as_user, extra): (&Shown, Option<UserId>, Extra)) -> Result<HttpResponse> {
+async fn sign_in(
+    app: &Process,
+    ctx: &Ctx,
+    visitor: &Visitor,
+    (shown, as_user, extra): (&Shown, Option<UserId>, Extra),
+) -> Result<HttpResponse> {
     let fixed = match as_user {
         Some(user) => match shown.person(user) {
             Some(person) => Some(person_shown(person)),
@@ -172,7 +185,12 @@ async fn sign_in(app: &Process, ctx: &Ctx, visitor: &Visitor, (shown, as_user, e
         flow: handle(shown),
         csrf: token(ctx, visitor, shown)?,
         application: shown.client.as_deref().map(application),
-        identifier: fixed.as_ref().map(|p| p.email.clone()).or(extra.identifier).or_else(|| shown.ask.login_hint.clone()).unwrap_or_default(),
+        identifier: fixed
+            .as_ref()
+            .map(|p| p.email.clone())
+            .or(extra.identifier)
+            .or_else(|| shown.ask.login_hint.clone())
+            .unwrap_or_default(),
         other_account: switch.then(|| format!("{}?flow={}&other=1", ctx.to("/login"), shown.handle)),
         fixed,
         remember: extra.remember,
@@ -208,7 +226,10 @@ fn consent(app: &Process, ctx: &Ctx, visitor: &Visitor, (shown, user): (&Shown, 
         return Err(Error::internal("a consent without somebody to ask or to be asked"));
     };
     let learns = |scope: &str| Learns { scope: scope.to_owned(), values: values(person, scope) };
-    let host = url::Url::parse(&asked.redirect_uri).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_else(|| asked.redirect_uri.clone());
+    let host = url::Url::parse(&asked.redirect_uri)
+        .ok()
+        .and_then(|u| u.host_str().map(str::to_owned))
+        .unwrap_or_else(|| asked.redirect_uri.clone());
     let page_shown = Consent {
         action: ctx.to("/login"),
         flow: handle(shown),
@@ -228,7 +249,9 @@ fn values(person: &Person, scope: &str) -> Vec<String> {
         .filter(|(name, _)| !matches!(name.as_str(), "updated_at" | "email_verified" | "phone_number_verified"))
         .map(|(_, value)| match value {
             serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Object(parts) => parts.values().filter_map(|v| v.as_str()).collect::<Vec<_>>().join(", "),
+            serde_json::Value::Object(parts) => {
+                parts.values().filter_map(|v| v.as_str()).collect::<Vec<_>>().join(", ")
+            }
             other => other.to_string(),
         })
         .collect()

@@ -101,7 +101,12 @@ pub async fn account(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Resu
 ///
 /// # Errors
 /// Pages; a form that is not this browser's.
-pub async fn end_session(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visitor, Form)) -> Result<HttpResponse> {
+pub async fn end_session(
+    app: App,
+    ctx: Ctx,
+    req: HttpRequest,
+    (visitor, form): (Visitor, Form),
+) -> Result<HttpResponse> {
     let form = form.0;
     check_form(&ctx, (&req, &form), visitor.browser.as_ref(), "account")?;
     let Some(me) = me(&app, &ctx, &visitor).await? else { return see_other(&ctx.to("/login")) };

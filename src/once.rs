@@ -71,7 +71,11 @@ pub async fn link_works(
 /// # Errors
 /// What the database says.
 pub async fn withdraw_links(tx: &Tx, tenant: TenantId, purpose: LinkPurpose) -> Result<()> {
-    link::Entity::delete_many().filter(link::Column::TenantId.eq(tenant)).filter(link::Column::Purpose.eq(purpose)).exec(tx).await?;
+    link::Entity::delete_many()
+        .filter(link::Column::TenantId.eq(tenant))
+        .filter(link::Column::Purpose.eq(purpose))
+        .exec(tx)
+        .await?;
     Ok(())
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Each stands at the root and below `/t/{slug}`; which errors are JSON and which are pages is said in `http/door.rs`.
 
+use crate::error::{Notice, Result};
 use crate::http::App;
 use crate::http::answer::no_store;
-use crate::error::{Notice, Result};
 use crate::{login, me, oidc};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, guard, web};
@@ -71,7 +71,11 @@ async fn not_found() -> Result<HttpResponse> {
 
 async fn not_allowed(req: HttpRequest) -> Result<HttpResponse> {
     // A preflight that gets here is for what scripts of other sites may not call.
-    if req.method() == Method::OPTIONS { Ok(HttpResponse::NoContent().finish()) } else { Err(Notice::MethodNotAllowed.into()) }
+    if req.method() == Method::OPTIONS {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(Notice::MethodNotAllowed.into())
+    }
 }
 
 /// The process answers.
@@ -116,8 +120,11 @@ const LARGEST: u64 = 2 * 1024 * 1024;
 
 async fn operators_file(app: &App, req: &HttpRequest, file: &str) -> Result<HttpResponse> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let kind = file.rsplit_once('.').and_then(|(_, end)| KINDS.iter().find(|(name, _)| *name == end.to_ascii_lowercase()));
-    let Some((_, kind)) = kind.filter(|_| !file.starts_with('.') && file.chars().all(plain)) else { return Err(Notice::NotFound.into()) };
+    let kind =
+        file.rsplit_once('.').and_then(|(_, end)| KINDS.iter().find(|(name, _)| *name == end.to_ascii_lowercase()));
+    let Some((_, kind)) = kind.filter(|_| !file.starts_with('.') && file.chars().all(plain)) else {
+        return Err(Notice::NotFound.into());
+    };
     let path = app.config().data_dir().join("assets").join(file);
     let read = web::block(move || {
         let about = std::fs::symlink_metadata(&path)?;
@@ -127,7 +134,8 @@ async fn operators_file(app: &App, req: &HttpRequest, file: &str) -> Result<Http
         std::fs::read(&path)
     });
     let Ok(Ok(bytes)) = read.await else { return Err(Notice::NotFound.into()) };
-    let etag = format!("\"{}\"", crate::seal::sha256(&bytes).0.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>());
+    let etag =
+        format!("\"{}\"", crate::seal::sha256(&bytes).0.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>());
     if req.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()) == Some(&etag) {
         return Ok(HttpResponse::NotModified().finish());
     }

@@ -15,6 +15,7 @@ use crate::oidc::metadata::order_key;
 use crate::seal::Token;
 use crate::tenant::{self, AtHome};
 use crate::{jobs, once, routes};
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
 use entity::{LinkPurpose, Role, SigningAlg, TenantId, link};
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 /// The set-up link works for so long.
 const SETUP: Duration = Duration::from_secs(3600);
-/// NIST SP 800-63B-4 and our own rule for whoever administers.
+/// Per worker; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 10_000;
 
 /// Everything that a server needs, ready; with the set-up link while there is no administrator.
@@ -116,7 +117,9 @@ async fn first_administrator(app: &Arc<App>, tenant: TenantId) -> Result<Option<
                     return Ok(true);
                 }
                 let Ok(user) = account::create(tx, tenant, &person, now).await? else { return Ok(false) };
-                let event = Event::success(audit::kind::USER_SIGNUP).on(user).with(serde_json::json!({ "role": "super_admin", "by": "bootstrap" }));
+                let event = Event::success(audit::kind::USER_SIGNUP)
+                    .on(user)
+                    .with(serde_json::json!({ "role": "super_admin", "by": "bootstrap" }));
                 audit::record(tx, &Origin::of_process(tenant, now), event).await?;
                 Ok(true)
             })
@@ -155,21 +158,25 @@ pub fn bind(config: &Config) -> Result<TcpListener> {
     Ok(listener)
 }
 
-/// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it began.
+/// A server that is ready to run.
+pub struct Running {
+    app: Arc<App>,
+    server: Server,
+    handle: ServerHandle,
+}
+
+/// Builds the server on an address that was taken; the handle stops it.
 ///
 /// # Errors
-/// When the server cannot run.
-pub async fn run(app: Arc<App>, listener: TcpListener, jobs: Jobs) -> Result<()> {
+/// When it cannot listen.
+pub fn server(app: Arc<App>, listener: TcpListener) -> Result<(Running, ServerHandle)> {
     let data = web::Data::from(app.clone());
     let workers = match app.config().server.workers {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         n => n,
     };
     let server = HttpServer::new(move || {
-        actix_web::App::new()
-            .app_data(data.clone())
-            .wrap(from_fn(door))
-            .configure(routes::all)
+        actix_web::App::new().app_data(data.clone()).wrap(from_fn(door)).configure(routes::all)
     })
     .workers(workers)
     .max_connections(CONNECTIONS)
@@ -181,6 +188,15 @@ pub async fn run(app: Arc<App>, listener: TcpListener, jobs: Jobs) -> Result<()>
     .map_err(Error::unavailable)?
     .run();
     let handle = server.handle();
+    Ok((Running { app, server, handle: handle.clone() }, handle))
+}
+
+/// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it began.
+///
+/// # Errors
+/// When the server cannot run, or its database failed.
+pub async fn run(running: Running, jobs: Jobs) -> Result<()> {
+    let Running { app, server, handle } = running;
     let worker = (jobs == Jobs::Here).then(|| tokio::spawn(jobs::work(app.clone())));
     let broken = app.clone();
     let watch = tokio::spawn(async move {

@@ -165,7 +165,10 @@ impl Tenants {
         {
             return Ok(tenant);
         }
-        let row = tenant::Entity::find_by_id(id).one(store.db.read()).await?.ok_or_else(|| Error::internal("no such tenant"))?;
+        let row = tenant::Entity::find_by_id(id)
+            .one(store.db.read())
+            .await?
+            .ok_or_else(|| Error::internal("no such tenant"))?;
         let tenant = Arc::new(load(store, row)?);
         self.tenants.insert(id, (revision, tenant.clone()));
         Ok(tenant)
@@ -183,7 +186,8 @@ impl Tenants {
 
 fn load(store: &Store, row: tenant::Model) -> Result<Tenant> {
     let root = store.master.open(&root_context(row.id), &row.root)?;
-    let root: [u8; 32] = root.as_slice().try_into().map_err(|_| Error::internal("a tenant's root has a wrong length"))?;
+    let root: [u8; 32] =
+        root.as_slice().try_into().map_err(|_| Error::internal("a tenant's root has a wrong length"))?;
     let overrides: Overrides = serde_json::from_value(row.settings.0).map_err(Error::internal)?;
     let brand = match row.slug == DEFAULT {
         true => Brand::from_config(&store.config.brand),
@@ -216,7 +220,8 @@ pub fn valid_slug(slug: &str) -> bool {
         && !slug.starts_with('-')
         && !slug.ends_with('-')
         && !slug.starts_with("xn--")
-        && ![DEFAULT, "api", "admin", "assets", "console", "account", "login", "oauth2", "well-known", "t"].contains(&slug)
+        && ![DEFAULT, "api", "admin", "assets", "console", "account", "login", "oauth2", "well-known", "t"]
+            .contains(&slug)
 }
 
 /// What a new tenant is made from.
@@ -247,7 +252,12 @@ pub async fn create(tx: &Tx, store: &Store, new: &NewTenant) -> Result<TenantId>
         version: Set(1),
     };
     tenant::Entity::insert(row).exec_without_returning(tx).await?;
-    let row = issuer::ActiveModel { tenant_id: Set(id), url: Set(new.issuer.clone()), is_primary: Set(true), created_at: Set(now) };
+    let row = issuer::ActiveModel {
+        tenant_id: Set(id),
+        url: Set(new.issuer.clone()),
+        is_primary: Set(true),
+        created_at: Set(now),
+    };
     issuer::Entity::insert(row).exec_without_returning(tx).await?;
     bump(tx, id, CacheKind::Tenant, now).await?;
     Ok(id)
@@ -259,7 +269,13 @@ pub async fn list(conn: &impl ConnectionTrait) -> Result<Vec<(tenant::Model, Opt
     let tenants = tenant::Entity::find().order_by_asc(tenant::Column::CreatedAt).all(conn).await?;
     let issuers = issuer::Entity::find().filter(issuer::Column::IsPrimary.eq(true)).all(conn).await?;
     let primary = |id| issuers.iter().find(|i| i.tenant_id == id).cloned();
-    Ok(tenants.into_iter().map(|t| { let i = primary(t.id); (t, i) }).collect())
+    Ok(tenants
+        .into_iter()
+        .map(|t| {
+            let i = primary(t.id);
+            (t, i)
+        })
+        .collect())
 }
 
 /// Whether a slug or an issuer belongs to a tenant already.
@@ -277,7 +293,11 @@ pub async fn taken(conn: &impl ConnectionTrait, slug: &str, issuer: &str) -> Res
 /// # Errors
 /// The database's; `Internal` when it has none.
 pub async fn primary_issuer(conn: &impl ConnectionTrait, id: TenantId) -> Result<String> {
-    let row = issuer::Entity::find().filter(issuer::Column::TenantId.eq(id)).filter(issuer::Column::IsPrimary.eq(true)).one(conn).await?;
+    let row = issuer::Entity::find()
+        .filter(issuer::Column::TenantId.eq(id))
+        .filter(issuer::Column::IsPrimary.eq(true))
+        .one(conn)
+        .await?;
     row.map(|r| r.url).ok_or_else(|| Error::internal("a tenant without an issuer"))
 }
 
@@ -290,7 +310,10 @@ pub enum AtHome {
     /// `public_url` was changed and nobody had been issued anything, so that the issuer followed.
     Followed(TenantId),
     /// Tokens name the stored issuer, so that it does not follow by itself.
-    Differs { stored: String, wanted: String },
+    Differs {
+        stored: String,
+        wanted: String,
+    },
 }
 
 /// Makes the default tenant at the first start and compares its issuer with `public_url` later.
@@ -334,7 +357,12 @@ pub enum Keep {
 ///
 /// # Errors
 /// The database's.
-pub async fn move_issuers(tx: &impl ConnectionTrait, (from, to): (&str, &str), keep: Keep, now: Micros) -> Result<usize> {
+pub async fn move_issuers(
+    tx: &impl ConnectionTrait,
+    (from, to): (&str, &str),
+    keep: Keep,
+    now: Micros,
+) -> Result<usize> {
     let mut moved = 0;
     for row in issuer::Entity::find().filter(issuer::Column::IsPrimary.eq(true)).all(tx).await? {
         let Some(path) = row.url.strip_prefix(from).filter(|p| p.is_empty() || p.starts_with('/')) else { continue };
@@ -354,7 +382,12 @@ pub async fn move_issuers(tx: &impl ConnectionTrait, (from, to): (&str, &str), k
                 issuer::Entity::delete_by_id((row.tenant_id, url.clone())).exec(tx).await?;
             }
         }
-        let new = issuer::ActiveModel { tenant_id: Set(row.tenant_id), url: Set(url), is_primary: Set(true), created_at: Set(now) };
+        let new = issuer::ActiveModel {
+            tenant_id: Set(row.tenant_id),
+            url: Set(url),
+            is_primary: Set(true),
+            created_at: Set(now),
+        };
         issuer::Entity::insert(new).exec_without_returning(tx).await?;
         bump(tx, row.tenant_id, CacheKind::Tenant, now).await?;
         moved += 1;

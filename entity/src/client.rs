@@ -1,8 +1,6 @@
 //! A registered application. Owned by `client.rs`.
 
-use crate::{
-    ClientAuth, ClientKey, Document, Micros, PkceRule, Profile, Scopes, SigningAlg, Status, TenantId, Texts,
-};
+use crate::{ClientAuth, ClientKey, Document, Micros, PkceRule, Profile, Scopes, SigningAlg, Status, TenantId, Texts};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

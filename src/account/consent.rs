@@ -31,7 +31,8 @@ pub async fn give(tx: &Tx, tenant: TenantId, pair: (UserId, ClientKey), scopes: 
         updated_at: Set(now),
     };
     let key = [consent::Column::TenantId, consent::Column::UserId, consent::Column::Client];
-    let again = OnConflict::columns(key).update_columns([consent::Column::Scopes, consent::Column::UpdatedAt]).to_owned();
+    let again =
+        OnConflict::columns(key).update_columns([consent::Column::Scopes, consent::Column::UpdatedAt]).to_owned();
     consent::Entity::insert(row).on_conflict(again).exec_without_returning(tx).await?;
     Ok(())
 }

@@ -67,12 +67,18 @@ impl Profile {
             ("locale", &self.locale),
         ];
         for (name, text) in texts {
-            if text.as_deref().is_some_and(|t| t.trim().is_empty() || t.chars().count() > 200 || t.chars().any(char::is_control)) {
+            if text
+                .as_deref()
+                .is_some_and(|t| t.trim().is_empty() || t.chars().count() > 200 || t.chars().any(char::is_control))
+            {
                 return Err(format!("{name}: 1 to 200 characters without control characters"));
             }
         }
         for (name, text) in [("profile", &self.profile), ("picture", &self.picture), ("website", &self.website)] {
-            let web = |t: &str| t.len() <= 2000 && url::Url::parse(t).is_ok_and(|u| matches!(u.scheme(), "https" | "http") && u.has_host());
+            let web = |t: &str| {
+                t.len() <= 2000
+                    && url::Url::parse(t).is_ok_and(|u| matches!(u.scheme(), "https" | "http") && u.has_host())
+            };
             if text.as_deref().is_some_and(|t| !web(t)) {
                 return Err(format!("{name}: an http or https URL"));
             }
@@ -90,7 +96,11 @@ fn birthdate(text: &str) -> bool {
     match text.split('-').collect::<Vec<_>>()[..] {
         [year] => digits(year, 4) && year > "1849",
         [year, month, day] => {
-            digits(year, 4) && digits(month, 2) && digits(day, 2) && (1..=12).contains(&month.parse().unwrap_or(0)) && (1..=31).contains(&day.parse().unwrap_or(0))
+            digits(year, 4)
+                && digits(month, 2)
+                && digits(day, 2)
+                && (1..=12).contains(&month.parse().unwrap_or(0))
+                && (1..=31).contains(&day.parse().unwrap_or(0))
         }
         _ => false,
     }

@@ -54,7 +54,11 @@ pub async fn load(conn: &impl ConnectionTrait, tenant: TenantId, visitor: &Visit
         .await?;
     // The secret counts only beside the browser id that it was made for.
     let Some(row) = row.filter(|r| r.browser == *browser) else { return Ok(Browser::default()) };
-    let sessions = live(tenant, now).filter(session::Column::BrowserSession.eq(row.id)).order_by_desc(session::Column::AuthTime).all(conn).await?;
+    let sessions = live(tenant, now)
+        .filter(session::Column::BrowserSession.eq(row.id))
+        .order_by_desc(session::Column::AuthTime)
+        .all(conn)
+        .await?;
     Ok(Browser { id: Some(row.id), sessions })
 }
 
@@ -70,7 +74,12 @@ fn live(tenant: TenantId, now: Micros) -> sea_orm::Select<session::Entity> {
 ///
 /// # Errors
 /// The database's.
-pub async fn find(conn: &impl ConnectionTrait, tenant: TenantId, id: SessionId, now: Micros) -> Result<Option<session::Model>> {
+pub async fn find(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: SessionId,
+    now: Micros,
+) -> Result<Option<session::Model>> {
     Ok(live(tenant, now).filter(session::Column::Id.eq(id)).one(conn).await?)
 }
 
@@ -78,7 +87,12 @@ pub async fn find(conn: &impl ConnectionTrait, tenant: TenantId, id: SessionId, 
 ///
 /// # Errors
 /// The database's.
-pub async fn of_user(conn: &impl ConnectionTrait, tenant: TenantId, user: UserId, now: Micros) -> Result<Vec<session::Model>> {
+pub async fn of_user(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    user: UserId,
+    now: Micros,
+) -> Result<Vec<session::Model>> {
     let mine = live(tenant, now).filter(session::Column::UserId.eq(user));
     Ok(mine.order_by_desc(session::Column::LastUsedAt).limit(100).all(conn).await?)
 }

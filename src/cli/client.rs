@@ -111,7 +111,9 @@ pub struct Create {
 }
 
 /// A word of our vocabulary, or a sentence that lists what it may be.
-fn word<T: Clone + Send + Sync + 'static>(parse: fn(&str) -> Option<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+fn word<T: Clone + Send + Sync + 'static>(
+    parse: fn(&str) -> Option<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
     move |text| parse(text).ok_or_else(|| "is none of the values that are known".to_owned())
 }
 
@@ -133,7 +135,8 @@ pub async fn run(common: &Common, call: Client) -> Done {
 fn registration(call: &Create) -> Result<Registration, Failure> {
     let jwks = match &call.jwks {
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| failed(format_args!("--jwks {}: {e}", path.display())))?;
+            let text =
+                std::fs::read_to_string(path).map_err(|e| failed(format_args!("--jwks {}: {e}", path.display())))?;
             Some(serde_json::from_str(&text).map_err(|e| Failure::Call(format!("--jwks {}: {e}", path.display())))?)
         }
         None => None,
@@ -146,11 +149,16 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
     };
     let scopes = match call.scopes[..] {
         [] => standard_scopes(),
-        _ => Scopes::parse(&call.scopes.join(" ")).ok_or_else(|| Failure::Call("--scope: a scope has characters that are not allowed".into()))?,
+        _ => Scopes::parse(&call.scopes.join(" "))
+            .ok_or_else(|| Failure::Call("--scope: a scope has characters that are not allowed".into()))?,
     };
     let grant_types = match (&call.grants[..], call.redirect_uris.is_empty()) {
         ([], false) => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        ([], true) => return Err(Failure::Call("--redirect-uri is missing; for an application without people: --grant client_credentials".into())),
+        ([], true) => {
+            return Err(Failure::Call(
+                "--redirect-uri is missing; for an application without people: --grant client_credentials".into(),
+            ));
+        }
         (grants, _) => grants.to_vec(),
     };
     let registration = Registration {
@@ -182,7 +190,9 @@ async fn create(common: &Common, call: Create) -> Done {
         .write(async move |tx| {
             let now = store.now();
             let made = client::register(tx, id, &registration, now).await?;
-            let event = Event::success(audit::kind::CLIENT_CREATE).client(made.key).with(json!({ "name": registration.name, "by": "command line" }));
+            let event = Event::success(audit::kind::CLIENT_CREATE)
+                .client(made.key)
+                .with(json!({ "name": registration.name, "by": "command line" }));
             audit::record(tx, &Origin::of_process(id, now), event).await?;
             Ok(made)
         })
@@ -237,7 +247,9 @@ async fn list(common: &Common, of: &Of, json: bool) -> Done {
     if rows.is_empty() {
         return say("no application yet; `keyward client create --help` shows how to register one");
     }
-    let line = |r: &row::Model| vec![r.client_id.clone(), r.name.clone(), r.token_endpoint_auth_method.to_string(), r.status.to_string()];
+    let line = |r: &row::Model| {
+        vec![r.client_id.clone(), r.name.clone(), r.token_endpoint_auth_method.to_string(), r.status.to_string()]
+    };
     table(&["CLIENT_ID", "NAME", "AUTHENTICATION", "STATUS"], &rows.iter().map(line).collect::<Vec<_>>())
 }
 
@@ -245,7 +257,9 @@ async fn find(common: &Common, which: &Which) -> Result<(Arc<App>, Arc<Tenant>, 
     let app = opened(common).await?;
     let tenant = tenant_of(&app, &which.of).await?;
     let row = client::by_client_id(app.db().read(), tenant.id, &which.client_id).await?;
-    let row = row.ok_or_else(|| failed(format_args!("there is no client {:?}; `keyward client list` shows them", which.client_id)))?;
+    let row = row.ok_or_else(|| {
+        failed(format_args!("there is no client {:?}; `keyward client list` shows them", which.client_id))
+    })?;
     Ok((app, tenant, row))
 }
 
@@ -278,7 +292,8 @@ async fn rotate(common: &Common, which: &Which, (hours, json): (u64, bool)) -> D
         .write(async move |tx| {
             let now = store.now();
             let secret = client::rotate_secret(tx, &row, Duration::from_secs(hours * 3600), now).await?;
-            let event = Event::success(audit::kind::CLIENT_SECRET_ROTATE).client(row.id).with(json!({ "by": "command line" }));
+            let event =
+                Event::success(audit::kind::CLIENT_SECRET_ROTATE).client(row.id).with(json!({ "by": "command line" }));
             audit::record(tx, &Origin::of_process(id, now), event).await?;
             Ok(secret)
         })
@@ -298,7 +313,9 @@ async fn set(common: &Common, which: &Which, status: Status) -> Done {
         .write(async move |tx| {
             let now = store.now();
             client::set_status(tx, &row, status, now).await?;
-            let event = Event::success(audit::kind::CLIENT_UPDATE).client(row.id).with(json!({ "status": status, "by": "command line" }));
+            let event = Event::success(audit::kind::CLIENT_UPDATE)
+                .client(row.id)
+                .with(json!({ "status": status, "by": "command line" }));
             audit::record(tx, &Origin::of_process(id, now), event).await
         })
         .await?;
@@ -312,7 +329,8 @@ async fn delete(common: &Common, which: &Which) -> Done {
         .write(async move |tx| {
             let now = store.now();
             client::delete(tx, &row, now).await?;
-            let event = Event::success(audit::kind::CLIENT_DELETE).with(json!({ "client_id": row.client_id, "name": row.name, "by": "command line" }));
+            let event = Event::success(audit::kind::CLIENT_DELETE)
+                .with(json!({ "client_id": row.client_id, "name": row.name, "by": "command line" }));
             audit::record(tx, &Origin::of_process(id, now), event).await
         })
         .await?;

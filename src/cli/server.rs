@@ -57,11 +57,16 @@ pub async fn serve(common: &Common, call: Serve) -> Done {
     let ready = serve::prepare(config, Clock::default()).await?;
     note(format_args!("\n  Ready in {} ms at {public_url} (listening on {listen})", began.elapsed().as_millis()));
     match &ready.setup_url {
-        Some(url) => note(format_args!("\n  There is no administrator yet. Open this link within an hour to become the first one; it works once:\n\n    {url}\n")),
-        None => note(format_args!("\n  Sign in:   {public_url}/login\n  Discovery: {public_url}/.well-known/openid-configuration\n")),
+        Some(url) => note(format_args!(
+            "\n  There is no administrator yet. Open this link within an hour to become the first one; it works once:\n\n    {url}\n"
+        )),
+        None => note(format_args!(
+            "\n  Sign in:   {public_url}/login\n  Discovery: {public_url}/.well-known/openid-configuration\n"
+        )),
     }
     let jobs = if call.no_jobs { Jobs::Elsewhere } else { Jobs::Here };
-    serve::run(ready.app, listener, jobs).await.map_err(Failure::from)
+    let (running, _) = serve::server(ready.app, listener)?;
+    serve::run(running, jobs).await.map_err(Failure::from)
 }
 
 pub async fn work(common: &Common) -> Done {

@@ -81,7 +81,8 @@ pub async fn run(common: &Common, call: Tenants) -> Done {
 
 /// An issuer: https (or this machine), without query, fragment or trailing slash (OpenID Connect Discovery section 3).
 fn issuer(text: &str) -> Result<String, Failure> {
-    let wrong = || Failure::Call(format!("{text:?} must be an https URL (or http on localhost) without query and fragment"));
+    let wrong =
+        || Failure::Call(format!("{text:?} must be an https URL (or http on localhost) without query and fragment"));
     let url = url::Url::parse(text).map_err(|_| wrong())?;
     let safe = url.scheme() == "https" || (url.scheme() == "http" && crate::config::loopback(&url));
     if !safe || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.path() != "/" {
@@ -92,7 +93,9 @@ fn issuer(text: &str) -> Result<String, Failure> {
 
 async fn create(common: &Common, call: Create) -> Done {
     if !valid_slug(&call.slug) {
-        return Err(Failure::Call("--slug: 2 to 63 lower-case letters, digits and inner hyphens, and no word of the address itself".into()));
+        return Err(Failure::Call(
+            "--slug: 2 to 63 lower-case letters, digits and inner hyphens, and no word of the address itself".into(),
+        ));
     }
     let name = call.name.trim().to_owned();
     if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
@@ -113,7 +116,8 @@ async fn create(common: &Common, call: Create) -> Done {
         .db()
         .write(async move |tx| {
             let id = tenant::create(tx, &store, &new).await?;
-            let event = Event::success(audit::kind::TENANT_CREATE).with(json!({ "slug": new.slug, "issuer": new.issuer, "by": "command line" }));
+            let event = Event::success(audit::kind::TENANT_CREATE)
+                .with(json!({ "slug": new.slug, "issuer": new.issuer, "by": "command line" }));
             audit::record(tx, &Origin::of_process(id, store.now()), event).await?;
             Ok(id)
         })
@@ -129,13 +133,16 @@ async fn list(common: &Common, json: bool) -> Done {
     let app = opened(common).await?;
     let rows = tenant::list(app.db().read()).await?;
     if json {
-        let told = |(t, i): &(entity::tenant::Model, Option<entity::issuer::Model>)| {
-            json!({ "id": t.id, "slug": t.slug, "name": t.name, "status": t.status, "issuer": i.as_ref().map(|i| &i.url) })
-        };
+        let told = |(t, i): &(entity::tenant::Model, Option<entity::issuer::Model>)| json!({ "id": t.id, "slug": t.slug, "name": t.name, "status": t.status, "issuer": i.as_ref().map(|i| &i.url) });
         return say_json(&rows.iter().map(told).collect());
     }
     let line = |(t, i): &(entity::tenant::Model, Option<entity::issuer::Model>)| {
-        vec![t.slug.clone(), t.name.clone(), t.status.to_string(), i.as_ref().map(|i| i.url.clone()).unwrap_or_default()]
+        vec![
+            t.slug.clone(),
+            t.name.clone(),
+            t.status.to_string(),
+            i.as_ref().map(|i| i.url.clone()).unwrap_or_default(),
+        ]
     };
     table(&["SLUG", "NAME", "STATUS", "ISSUER"], &rows.iter().map(line).collect::<Vec<_>>())
 }
@@ -154,13 +161,16 @@ async fn shift(common: &Common, to: &str) -> Done {
         .write(async move |tx| {
             let now = store.now();
             let moved = tenant::move_issuers(tx, (&old, &new), Keep::Served, now).await?;
-            let event = Event::success(audit::kind::TENANT_UPDATE).with(json!({ "from": old, "to": new, "by": "command line" }));
+            let event = Event::success(audit::kind::TENANT_UPDATE)
+                .with(json!({ "from": old, "to": new, "by": "command line" }));
             audit::record(tx, &Origin::of_process(home.id, now), event).await?;
             Ok(moved)
         })
         .await?;
     say(format_args!("{moved} issuer(s) moved from {from} to {to}"))?;
-    note(format_args!("Set public_url to {to}. The old address stays served for as long as it leads here; applications can change over one by one."));
+    note(format_args!(
+        "Set public_url to {to}. The old address stays served for as long as it leads here; applications can change over one by one."
+    ));
     Ok(())
 }
 
@@ -178,12 +188,18 @@ async fn list_keys(common: &Common, of: &Of, json: bool) -> Done {
     let set = app.keys.set(&app.store, &tenant).await?;
     let now = app.store.now();
     if json {
-        let told = |k: &keys::Key| {
-            json!({ "kid": k.kid, "alg": k.alg, "state": set.state(k, now).as_str(), "active_at": k.active_at.seconds(), "gone_at": k.gone_at.map(Micros::seconds) })
-        };
+        let told = |k: &keys::Key| json!({ "kid": k.kid, "alg": k.alg, "state": set.state(k, now).as_str(), "active_at": k.active_at.seconds(), "gone_at": k.gone_at.map(Micros::seconds) });
         return say_json(&set.keys().iter().map(told).collect());
     }
-    let line = |k: &keys::Key| vec![k.alg.to_string(), set.state(k, now).as_str().to_owned(), k.kid.clone(), day(k.active_at), k.gone_at.map(day).unwrap_or_default()];
+    let line = |k: &keys::Key| {
+        vec![
+            k.alg.to_string(),
+            set.state(k, now).as_str().to_owned(),
+            k.kid.clone(),
+            day(k.active_at),
+            k.gone_at.map(day).unwrap_or_default(),
+        ]
+    };
     table(&["ALG", "STATE", "KID", "SIGNS FROM", "PUBLISHED UNTIL"], &set.keys().iter().map(line).collect::<Vec<_>>())
 }
 
@@ -219,7 +235,9 @@ async fn revoke(common: &Common, of: &Of, kid: &str) -> Done {
     let app = opened(common).await?;
     let tenant = tenant_of(&app, of).await?;
     if !keys::revoke(&app.store, tenant.id, kid).await? {
-        return Err(failed(format_args!("there is no key {kid:?} that could be revoked; `keyward keys list` shows them")));
+        return Err(failed(format_args!(
+            "there is no key {kid:?} that could be revoked; `keyward keys list` shows them"
+        )));
     }
     let (store, id, text) = (app.store.clone(), tenant.id, kid.to_owned());
     app.db()

@@ -93,7 +93,10 @@ async fn create(common: &Common, call: Create) -> Done {
         return Err(wrong("--name: 1 to 200 characters without control characters"));
     }
     let username = match &call.username {
-        Some(text) => Some((Identifier::username(text).ok_or_else(|| wrong("--username: 3 to 20 of letters, digits, _ . -"))?, text.clone())),
+        Some(text) => Some((
+            Identifier::username(text).ok_or_else(|| wrong("--username: 3 to 20 of letters, digits, _ . -"))?,
+            text.clone(),
+        )),
         None => None,
     };
     let phone = match &call.phone {
@@ -106,8 +109,10 @@ async fn create(common: &Common, call: Create) -> Done {
     };
     let profile = match &call.claims {
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| failed(format_args!("--claims {}: {e}", path.display())))?;
-            let profile: Profile = serde_json::from_str(&text).map_err(|e| Failure::Call(format!("--claims {}: {e}", path.display())))?;
+            let text =
+                std::fs::read_to_string(path).map_err(|e| failed(format_args!("--claims {}: {e}", path.display())))?;
+            let profile: Profile =
+                serde_json::from_str(&text).map_err(|e| Failure::Call(format!("--claims {}: {e}", path.display())))?;
             profile.check().map_err(|e| Failure::Call(format!("--claims: {e}")))?;
             profile
         }
@@ -119,7 +124,8 @@ async fn create(common: &Common, call: Create) -> Done {
     let phc = match &password {
         Some(password) => {
             let names = [call.email.as_str(), name.as_str(), tenant.brand.name.as_str()];
-            acceptable(password, &names, app.config().password.min_length).map_err(|id| Failure::Call(refused(id, app.config().password.min_length)))?;
+            acceptable(password, &names, app.config().password.min_length)
+                .map_err(|id| Failure::Call(refused(id, app.config().password.min_length)))?;
             Some(app.passwords.hash(password).await?)
         }
         None => None,
@@ -146,14 +152,17 @@ async fn create(common: &Common, call: Create) -> Done {
             let now = store.now();
             let made = account::create(tx, id, &person, now).await?;
             if let Ok(user) = made {
-                let event = Event::success(audit::kind::USER_SIGNUP).on(user).with(json!({ "role": role, "by": "command line" }));
+                let event = Event::success(audit::kind::USER_SIGNUP)
+                    .on(user)
+                    .with(json!({ "role": role, "by": "command line" }));
                 audit::record(tx, &Origin::of_process(id, now), event).await?;
             }
             Ok(made)
         })
         .await?;
     let user = made.map_err(|_| failed("somebody is found by this address, user name or phone number already"))?;
-    let person = account::by_id(app.db().read(), tenant.id, user).await?.ok_or_else(|| failed("the person is gone again"))?;
+    let person =
+        account::by_id(app.db().read(), tenant.id, user).await?.ok_or_else(|| failed("the person is gone again"))?;
     match call.json {
         true => say_json(&shown(&person)),
         false => say(format_args!("made {} ({}), subject {}", person.user.name, person.handle(), person.user.sub)),
@@ -172,7 +181,10 @@ fn refused(id: &str, min_length: u32) -> String {
 /// One line; what ends it is no part of the password.
 fn from_stdin() -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
-    std::io::stdin().take(64 * 1024).read_to_string(&mut text).map_err(|e| failed(format_args!("standard input: {e}")))?;
+    std::io::stdin()
+        .take(64 * 1024)
+        .read_to_string(&mut text)
+        .map_err(|e| failed(format_args!("standard input: {e}")))?;
     let end = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(end);
     if text.is_empty() { Err(Failure::Call("--password-stdin: standard input is empty".into())) } else { Ok(text) }
@@ -200,13 +212,18 @@ async fn list(common: &Common, of: &Of, (json, limit): (bool, u64)) -> Done {
     if people.is_empty() {
         return say("nobody yet; `keyward user create --help` shows how to make somebody");
     }
-    let row = |p: &Person| vec![p.handle(), p.user.name.clone(), p.user.role.to_string(), p.user.status.to_string(), p.user.sub.clone()];
+    let row = |p: &Person| {
+        vec![p.handle(), p.user.name.clone(), p.user.role.to_string(), p.user.status.to_string(), p.user.sub.clone()]
+    };
     table(&["FOUND BY", "NAME", "ROLE", "STATUS", "SUBJECT"], &people.iter().map(row).collect::<Vec<_>>())
 }
 
 async fn find(app: &App, tenant: &Tenant, who: &str) -> Result<UserId, Failure> {
-    let by = Identifier::typed(who).ok_or_else(|| Failure::Call(format!("{who:?} is neither an e-mail address nor a user name")))?;
-    account::find(app.db().read(), tenant.id, &by).await?.ok_or_else(|| failed(format_args!("nobody is found by {who:?}")))
+    let by = Identifier::typed(who)
+        .ok_or_else(|| Failure::Call(format!("{who:?} is neither an e-mail address nor a user name")))?;
+    account::find(app.db().read(), tenant.id, &by)
+        .await?
+        .ok_or_else(|| failed(format_args!("nobody is found by {who:?}")))
 }
 
 async fn set(common: &Common, call: Who, status: Status) -> Done {
@@ -219,8 +236,12 @@ async fn set(common: &Common, call: Who, status: Status) -> Done {
             let now = store.now();
             account::set_status(tx, id, user, status, now).await?;
             let event = match status {
-                Status::Disabled => Event::success(audit::kind::USER_BANNED).on(user).with(json!({ "by": "command line" })),
-                Status::Active => Event::success(audit::kind::USER_UPDATE).on(user).with(json!({ "status": "active", "by": "command line" })),
+                Status::Disabled => {
+                    Event::success(audit::kind::USER_BANNED).on(user).with(json!({ "by": "command line" }))
+                }
+                Status::Active => Event::success(audit::kind::USER_UPDATE)
+                    .on(user)
+                    .with(json!({ "status": "active", "by": "command line" })),
             };
             audit::record(tx, &Origin::of_process(id, now), event).await
         })

@@ -23,7 +23,20 @@ impl std::fmt::Display for Refused {
 const LONGEST: usize = 2_000;
 /// Schemes that run, read or show something here instead of leading to an application.
 const NEVER: &[&str] = &[
-    "javascript", "data", "vbscript", "file", "blob", "about", "intent", "view-source", "filesystem", "ws", "wss", "ftp", "mailto", "tel",
+    "javascript",
+    "data",
+    "vbscript",
+    "file",
+    "blob",
+    "about",
+    "intent",
+    "view-source",
+    "filesystem",
+    "ws",
+    "wss",
+    "ftp",
+    "mailto",
+    "tel",
 ];
 
 impl RedirectUri {
@@ -48,12 +61,18 @@ impl RedirectUri {
             return Err(Refused("must name no user"));
         }
         let lower = text.to_ascii_lowercase();
-        if path_of(text).split('/').any(|s| matches!(s, "." | "..") || s.starts_with("..;")) || lower.contains("%2e") || lower.contains("%00") || lower.contains("%5c") {
+        if path_of(text).split('/').any(|s| matches!(s, "." | "..") || s.starts_with("..;"))
+            || lower.contains("%2e")
+            || lower.contains("%00")
+            || lower.contains("%5c")
+        {
             return Err(Refused("must have no dot segments or disguised ones in its path"));
         }
         match url.scheme() {
             "https" | "http" => Self::web(text, &url),
-            scheme if !scheme.contains('.') => Err(Refused("has a private scheme without a dot: use your domain reversed (RFC 8252 section 7.1)")),
+            scheme if !scheme.contains('.') => {
+                Err(Refused("has a private scheme without a dot: use your domain reversed (RFC 8252 section 7.1)"))
+            }
             _ => Ok(Self { text: text.to_owned(), loopback: None }),
         }
     }
@@ -62,7 +81,9 @@ impl RedirectUri {
         // What the parser made of it must be what was written: no other spelling of host, port or path.
         let written = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
         if !written {
-            return Err(Refused("must be written in its plain form: lower-case host, no default port, nothing to resolve"));
+            return Err(Refused(
+                "must be written in its plain form: lower-case host, no default port, nothing to resolve",
+            ));
         }
         if url.host_str().is_some_and(|h| h.ends_with('.')) {
             return Err(Refused("must have a host without a trailing dot"));
@@ -152,7 +173,12 @@ mod tests {
     #[test]
     fn only_the_registered_text_matches() {
         assert!(fits("https://app.example.com/cb", "https://app.example.com/cb"));
-        for other in ["https://app.example.com/cb/", "https://app.example.com:443/cb", "https://APP.example.com/cb", "https://app.example.com/%63b"] {
+        for other in [
+            "https://app.example.com/cb/",
+            "https://app.example.com:443/cb",
+            "https://APP.example.com/cb",
+            "https://app.example.com/%63b",
+        ] {
             assert!(!fits("https://app.example.com/cb", other), "{other}");
         }
     }
@@ -163,9 +189,18 @@ mod tests {
             assert!(fits("http://127.0.0.1/cb", yes), "{yes}");
         }
         for no in [
-            "http://127.0.0.1:0/cb", "http://127.0.0.1:65536/cb", "http://127.0.0.1:80@evil.test/cb", "http://127.0.0.1.evil.test/cb",
-            "http://127.0.0.2/cb", "http://localhost/cb", "https://127.0.0.1/cb", "http://127.0.0.1/other", "http://127.0.0.1/cb?x",
-            "http://127.0.0.1:01/cb", "http://127.0.0.1:/cb", "http://[::1]/cb",
+            "http://127.0.0.1:0/cb",
+            "http://127.0.0.1:65536/cb",
+            "http://127.0.0.1:80@evil.test/cb",
+            "http://127.0.0.1.evil.test/cb",
+            "http://127.0.0.2/cb",
+            "http://localhost/cb",
+            "https://127.0.0.1/cb",
+            "http://127.0.0.1/other",
+            "http://127.0.0.1/cb?x",
+            "http://127.0.0.1:01/cb",
+            "http://127.0.0.1:/cb",
+            "http://[::1]/cb",
         ] {
             assert!(!fits("http://127.0.0.1/cb", no), "{no}");
         }
@@ -175,16 +210,49 @@ mod tests {
     #[test]
     fn what_cannot_be_registered() {
         for no in [
-            "http://app.example.com/cb", "javascript:alert(1)", "JavaScript:alert(1)", "java\tscript:alert(1)", "data:text/html,x", "vbscript:x",
-            "file:///cb", "blob:https://x/1", "about:blank", "app:cb", "https://a@app.example.com/cb", "https://app.example.com/cb#x",
-            "https://*.example.com/cb", "https://app.example.com\\@evil.test/cb", "https://APP.example.com/cb", "https://app.example.com:443/cb",
-            "https://app.example.com/a/../cb", "https://app.example.com/%2e%2e/cb", "https://app。example。com/cb", " https://app.example.com/cb",
-            "https://app.example.com/cb\n", "//app.example.com/cb", "/cb", "", "https:app.example.com/cb", "https:///cb", "https://127.1/cb",
-            "https://app.example.com/cb/..;/x", "intent://x", "http://127.0.0.2/cb", "https://app.example.com./cb",
+            "http://app.example.com/cb",
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            "java\tscript:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///cb",
+            "blob:https://x/1",
+            "about:blank",
+            "app:cb",
+            "https://a@app.example.com/cb",
+            "https://app.example.com/cb#x",
+            "https://*.example.com/cb",
+            "https://app.example.com\\@evil.test/cb",
+            "https://APP.example.com/cb",
+            "https://app.example.com:443/cb",
+            "https://app.example.com/a/../cb",
+            "https://app.example.com/%2e%2e/cb",
+            "https://app。example。com/cb",
+            " https://app.example.com/cb",
+            "https://app.example.com/cb\n",
+            "//app.example.com/cb",
+            "/cb",
+            "",
+            "https:app.example.com/cb",
+            "https:///cb",
+            "https://127.1/cb",
+            "https://app.example.com/cb/..;/x",
+            "intent://x",
+            "http://127.0.0.2/cb",
+            "https://app.example.com./cb",
         ] {
             assert!(RedirectUri::parse(no).is_err(), "{no}");
         }
-        for yes in ["https://app.example.com/cb", "https://app.example.com", "https://app.example.com/cb?x=1", "com.example.app:/cb", "com.example.app://cb", "http://localhost:3000/cb", "http://[::1]/cb"] {
+        for yes in [
+            "https://app.example.com/cb",
+            "https://app.example.com",
+            "https://app.example.com/cb?x=1",
+            "com.example.app:/cb",
+            "com.example.app://cb",
+            "http://localhost:3000/cb",
+            "http://[::1]/cb",
+        ] {
             assert!(RedirectUri::parse(yes).is_ok(), "{yes}");
         }
     }

@@ -20,7 +20,10 @@ pub struct Evidence {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Decision {
     /// These scopes, by this person: nothing that changes afterwards is covered.
-    Allowed { user: UserId, scopes: Scopes },
+    Allowed {
+        user: UserId,
+        scopes: Scopes,
+    },
     Denied,
 }
 
@@ -48,7 +51,9 @@ pub struct Known {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Prove who you are; as this person, when it must be the same one.
-    SignIn { as_user: Option<UserId> },
+    SignIn {
+        as_user: Option<UserId>,
+    },
     Choose,
     Consent(Account),
     Done(Account),
@@ -101,7 +106,9 @@ fn wanted(ask: &Ask, evidence: &Evidence, known: &Known, now: Micros) -> Step {
         return Step::SignIn { as_user: Some(account.user) };
     }
     match &ask.application {
-        Some(application) if must_ask(ask, evidence, known, (account, &application.scopes)) => Step::Consent(account.clone()),
+        Some(application) if must_ask(ask, evidence, known, (account, &application.scopes)) => {
+            Step::Consent(account.clone())
+        }
         _ => Step::Done(account.clone()),
     }
 }
@@ -171,7 +178,10 @@ mod tests {
         assert_eq!(next(&ask(&[Prompt::Login]), &Evidence::default(), &known, NOW), again);
         assert_eq!(next(&Ask { max_age: Some(0), ..ask(&[]) }, &Evidence::default(), &known, NOW), again);
         assert_eq!(next(&Ask { max_age: Some(99), ..ask(&[]) }, &Evidence::default(), &known, NOW), again);
-        assert_eq!(next(&Ask { max_age: Some(100), ..ask(&[]) }, &Evidence::default(), &known, NOW), Step::Done(a.clone()));
+        assert_eq!(
+            next(&Ask { max_age: Some(100), ..ask(&[]) }, &Evidence::default(), &known, NOW),
+            Step::Done(a.clone())
+        );
         let proved = Evidence { proved: Some(a.session), ..Evidence::default() };
         assert_eq!(next(&ask(&[Prompt::Login]), &proved, &known, NOW), Step::Done(a));
     }
@@ -180,11 +190,20 @@ mod tests {
     fn consent_covers_the_person_and_scopes_it_was_given_for() {
         let a = account();
         let known = known(std::slice::from_ref(&a));
-        let other = Evidence { consent: Some(Decision::Allowed { user: UserId::new(), scopes: Scopes::of(["openid"]) }), ..Evidence::default() };
+        let other = Evidence {
+            consent: Some(Decision::Allowed { user: UserId::new(), scopes: Scopes::of(["openid"]) }),
+            ..Evidence::default()
+        };
         assert_eq!(next(&ask(&[]), &other, &known, NOW), Step::Consent(a.clone()));
-        let less = Evidence { consent: Some(Decision::Allowed { user: a.user, scopes: Scopes::default() }), ..Evidence::default() };
+        let less = Evidence {
+            consent: Some(Decision::Allowed { user: a.user, scopes: Scopes::default() }),
+            ..Evidence::default()
+        };
         assert_eq!(next(&ask(&[]), &less, &known, NOW), Step::Consent(a.clone()));
-        let own = Evidence { consent: Some(Decision::Allowed { user: a.user, scopes: Scopes::of(["openid"]) }), ..Evidence::default() };
+        let own = Evidence {
+            consent: Some(Decision::Allowed { user: a.user, scopes: Scopes::of(["openid"]) }),
+            ..Evidence::default()
+        };
         assert_eq!(next(&ask(&[Prompt::Consent]), &own, &known, NOW), Step::Done(a));
     }
 
@@ -192,7 +211,10 @@ mod tests {
     fn a_hint_for_somebody_else_never_ends_with_the_one_who_is_here() {
         let a = account();
         let asked = Ask { subject: Some(UserId::new()), ..ask(&[]) };
-        assert_eq!(next(&asked, &Evidence::default(), &known(std::slice::from_ref(&a)), NOW), Step::SignIn { as_user: asked.subject });
+        assert_eq!(
+            next(&asked, &Evidence::default(), &known(std::slice::from_ref(&a)), NOW),
+            Step::SignIn { as_user: asked.subject }
+        );
         let proved = Evidence { proved: Some(a.session), ..Evidence::default() };
         assert_eq!(next(&asked, &proved, &known(&[a]), NOW), Step::SignIn { as_user: asked.subject });
     }

@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::audit::{self, Event, Origin};
 use crate::ctx::Ctx;
 use crate::error::{Error, Fault, Notice, Result};
-use crate::page::note;
 use crate::limit::{self, Rule, Verdict};
+use crate::page::note;
 use entity::{Severity, Texts, UserId};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -34,7 +34,12 @@ pub(super) enum Proved {
 /// The `acr` of a single factor.
 pub const ACR: &str = "1fa";
 
-pub(super) async fn prove(app: &App, ctx: &Ctx, visitor: &Visitor, (row, attempt): (&mut Row, Attempt)) -> Result<Proved> {
+pub(super) async fn prove(
+    app: &App,
+    ctx: &Ctx,
+    visitor: &Visitor,
+    (row, attempt): (&mut Row, Attempt),
+) -> Result<Proved> {
     let conn = app.db().read();
     let by = Identifier::typed(&attempt.identifier);
     let found = match (attempt.as_user, &by) {
@@ -65,7 +70,8 @@ pub(super) async fn prove(app: &App, ctx: &Ctx, visitor: &Visitor, (row, attempt
         true => Some(app.passwords.hash(&attempt.password).await?),
         false => None,
     };
-    write(app, ctx, visitor, Outcome { row, found, stored, right: verdict.ok, fresh, keys, remember: attempt.remember }).await
+    write(app, ctx, visitor, Outcome { row, found, stored, right: verdict.ok, fresh, keys, remember: attempt.remember })
+        .await
 }
 
 struct Outcome<'a> {
@@ -98,11 +104,20 @@ async fn write(app: &App, ctx: &Ctx, visitor: &Visitor, outcome: Outcome<'_>) ->
             let user = match (found, &stored, right) {
                 (Some(user), Some(_), true) => user,
                 (found, _, _) => {
-                    audit::record(tx, &origin, failed(if found.is_some() { "wrong_password" } else { "unknown" })).await?;
+                    audit::record(tx, &origin, failed(if found.is_some() { "wrong_password" } else { "unknown" }))
+                        .await?;
                     return Ok(None);
                 }
             };
-            let act = Act { tenant: &ctx.tenant, client: None, user: Some(user), session: None, since: now, now, hold: Hold::Row };
+            let act = Act {
+                tenant: &ctx.tenant,
+                client: None,
+                user: Some(user),
+                session: None,
+                since: now,
+                now,
+                hold: Hold::Row,
+            };
             let kept = account::password_of(tx, ctx.tenant.id, user).await?;
             let same = kept.map(|k| k.phc) == stored.as_ref().map(|s| s.phc.clone());
             if let Err(denied) = may_act(tx, act).await? {
@@ -124,7 +139,10 @@ async fn write(app: &App, ctx: &Ctx, visitor: &Visitor, outcome: Outcome<'_>) ->
             }
             limit::give_back(tx, ctx.tenant.id, &keys).await?;
             ctx.tenant.mark_issued(tx, now).await?;
-            let event = Event::success(audit::kind::USER_LOGIN).by(user).on(user).with(serde_json::json!({ "method": "password" }));
+            let event = Event::success(audit::kind::USER_LOGIN)
+                .by(user)
+                .on(user)
+                .with(serde_json::json!({ "method": "password" }));
             audit::record(tx, &origin, event).await?;
             Ok(Some((signed_in, evidence)))
         })
@@ -148,7 +166,8 @@ async fn count(app: &App, ctx: &Ctx, found: Option<UserId>, keys: Vec<(Rule, Vec
         .write(async move |tx| {
             let verdict = limit::count(tx, inner.tenant.id, &keys, store.now()).await?;
             if let Verdict::Exceeded { rule, count, first: true, .. } = &verdict {
-                let mut event = Event::failure(audit::kind::RATE_LIMIT_EXCEEDED).graded(Severity::High).because("sign_in");
+                let mut event =
+                    Event::failure(audit::kind::RATE_LIMIT_EXCEEDED).graded(Severity::High).because("sign_in");
                 if let Some(user) = found {
                     event = event.on(user);
                 }
@@ -160,13 +179,20 @@ async fn count(app: &App, ctx: &Ctx, found: Option<UserId>, keys: Vec<(Rule, Vec
         .await?;
     Ok(match verdict {
         Verdict::Allowed => None,
-        Verdict::Exceeded { retry_after, .. } => Some(Proved::No { notice: note::THROTTLED, retry_after: Some(retry_after) }),
+        Verdict::Exceeded { retry_after, .. } => {
+            Some(Proved::No { notice: note::THROTTLED, retry_after: Some(retry_after) })
+        }
     })
 }
 
 /// What an attempt is counted by. A browser that the person is known in has counters of its own, so that strangers
 /// cannot lock it out.
-fn keys(app: &App, ctx: &Ctx, (user, by): (UserId, Option<&Identifier>), known: Option<&Vec<u8>>) -> Vec<(Rule, Vec<u8>)> {
+fn keys(
+    app: &App,
+    ctx: &Ctx,
+    (user, by): (UserId, Option<&Identifier>),
+    known: Option<&Vec<u8>>,
+) -> Vec<(Rule, Vec<u8>)> {
     let limits = &app.config().limits;
     let window = limits.sign_in_window.0;
     let prefix = limit::prefix(ctx.ip);
@@ -176,15 +202,24 @@ fn keys(app: &App, ctx: &Ctx, (user, by): (UserId, Option<&Identifier>), known: 
         (true, None) => "none".to_owned(),
         (false, _) => user.to_string(),
     };
-    let mut keys = vec![(Rule { name: "sign-in/address", limit: limits.sign_in_per_address, window }, prefix.clone().into_bytes())];
+    let mut keys = vec![(
+        Rule { name: "sign-in/address", limit: limits.sign_in_per_address, window },
+        prefix.clone().into_bytes(),
+    )];
     match known {
         Some(browser) => {
             let key = [account.as_bytes(), b"/", browser].concat();
             keys.push((Rule { name: "sign-in/account+browser", limit: limits.sign_in_attempts, window }, key));
         }
         None => {
-            keys.push((Rule { name: "sign-in/account+address", limit: limits.sign_in_attempts, window }, format!("{account}/{prefix}").into_bytes()));
-            keys.push((Rule { name: "sign-in/account", limit: limits.sign_in_per_account, window }, account.into_bytes()));
+            keys.push((
+                Rule { name: "sign-in/account+address", limit: limits.sign_in_attempts, window },
+                format!("{account}/{prefix}").into_bytes(),
+            ));
+            keys.push((
+                Rule { name: "sign-in/account", limit: limits.sign_in_per_account, window },
+                account.into_bytes(),
+            ));
         }
     }
     keys

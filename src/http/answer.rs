@@ -67,9 +67,10 @@ fn json(error: &Error) -> HttpResponse {
         Error::Ours(cause) => {
             owned = match cause.kind {
                 Fault::Internal => plain(Code::ServerError, "something went wrong here"),
-                Fault::Busy | Fault::Unavailable => {
-                    Protocol { retry_after: Some(std::time::Duration::from_secs(2)), ..plain(Code::TemporarilyUnavailable, "try again in a moment") }
-                }
+                Fault::Busy | Fault::Unavailable => Protocol {
+                    retry_after: Some(std::time::Duration::from_secs(2)),
+                    ..plain(Code::TemporarilyUnavailable, "try again in a moment")
+                },
             };
             &owned
         }
@@ -91,7 +92,9 @@ fn challenge(response: &mut HttpResponseBuilder, protocol: &Protocol) {
         Challenge::Basic => "Basic realm=\"oauth2\", charset=\"UTF-8\"".to_owned(),
         // RFC 6750 section 3.1: no error code when no token came.
         Challenge::BearerBare => "Bearer".to_owned(),
-        Challenge::Bearer => format!("Bearer error=\"{}\", error_description=\"{}\"", protocol.code.wire(), protocol.says),
+        Challenge::Bearer => {
+            format!("Bearer error=\"{}\", error_description=\"{}\"", protocol.code.wire(), protocol.says)
+        }
     };
     response.insert_header((header::WWW_AUTHENTICATE, value));
 }
@@ -160,7 +163,10 @@ pub fn secure(headers: &mut HeaderMap, secure: bool, request_id: &str) {
         }
     }
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+        );
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -183,7 +189,10 @@ pub fn allow_origin(headers: &mut HeaderMap, origin: &str) {
     if let Ok(value) = HeaderValue::from_str(origin) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, value);
     }
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate, Retry-After, X-Request-Id"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("WWW-Authenticate, Retry-After, X-Request-Id"),
+    );
 }
 
 /// The answer to a preflight.

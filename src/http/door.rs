@@ -40,7 +40,9 @@ fn shared(path: &str) -> Option<&'static str> {
 pub fn dialect(path: &str) -> Dialect {
     match path {
         "/oauth2/authorize" | "/oauth2/logout" => Dialect::Page,
-        p if ["/oauth2/", "/.well-known/", "/api/", "/healthz", "/readyz"].iter().any(|json| p.starts_with(json)) => Dialect::Json,
+        p if ["/oauth2/", "/.well-known/", "/api/", "/healthz", "/readyz"].iter().any(|json| p.starts_with(json)) => {
+            Dialect::Json
+        }
         _ => Dialect::Page,
     }
 }
@@ -62,8 +64,13 @@ fn split(path: &str) -> (Option<&str>, &str) {
     }
 }
 
-pub async fn door<B: MessageBody + 'static>(req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some(app) = req.app_data::<web::Data<App>>().cloned() else { return Err(Error::internal("a server without its process").into()) };
+pub async fn door<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(app) = req.app_data::<web::Data<App>>().cloned() else {
+        return Err(Error::internal("a server without its process").into());
+    };
     let request_id = request_id();
     let path = req.path().to_owned();
     let (slug, inner) = split(&path);
@@ -114,8 +121,12 @@ pub async fn door<B: MessageBody + 'static>(req: ServiceRequest, next: Next<B>) 
     };
     let http = res.request().clone();
     let mut res = match res.response().error().map(|e| e.as_error::<Error>()) {
-        Some(Some(error)) => ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), error)),
-        Some(None) => ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), &foreign(&res))),
+        Some(Some(error)) => {
+            ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), error))
+        }
+        Some(None) => {
+            ServiceResponse::new(http.clone(), answer(&app, Some(&ctx), (dialect, &request_id), &foreign(&res)))
+        }
         None => res.map_into_boxed_body(),
     };
     if shared(inner).is_some() {
@@ -156,7 +167,9 @@ async fn share(app: &App, ctx: &Ctx, req: &HttpRequest, headers: &mut header::He
 }
 
 fn request_id() -> String {
-    crate::seal::random::<10>().map(|b| b.iter().map(|b| format!("{b:02x}")).collect()).unwrap_or_else(|_| "unknown".into())
+    crate::seal::random::<10>()
+        .map(|b| b.iter().map(|b| format!("{b:02x}")).collect())
+        .unwrap_or_else(|_| "unknown".into())
 }
 
 /// RFC 9110 section 15.5.15 and RFC 6585 section 5.
@@ -260,12 +273,19 @@ fn address(app: &App, req: &HttpRequest) -> IpAddr {
 }
 
 /// A request that no tenant is for, or that is out of bounds.
-async fn turned_away(app: &App, req: ServiceRequest, (dialect, request_id): (Dialect, &str), error: Error) -> ServiceResponse<BoxBody> {
+async fn turned_away(
+    app: &App,
+    req: ServiceRequest,
+    (dialect, request_id): (Dialect, &str),
+    error: Error,
+) -> ServiceResponse<BoxBody> {
     let http = req.request().clone();
     let home = home(app, &http, request_id, &error).await;
     let mut response = match (&error, &home) {
         // Somebody typed an address of this machine: lead them to the right one.
-        (Error::Person(Notice::WrongHost), Some(ctx)) if dialect == Dialect::Page && is_local(&http) => wrong_host(app, ctx),
+        (Error::Person(Notice::WrongHost), Some(ctx)) if dialect == Dialect::Page && is_local(&http) => {
+            wrong_host(app, ctx)
+        }
         (Error::Person(Notice::WrongHost), _) => answer(app, None, (Dialect::Json, request_id), &error),
         (_, ctx) => answer(app, ctx.as_ref(), (dialect, request_id), &error),
     };
@@ -282,11 +302,15 @@ fn wrong_host(app: &App, ctx: &Ctx) -> HttpResponse {
         link_text: link::HOME,
         application: None,
     };
-    super::page(app, ctx, Notice::WrongHost.status(), &shown).unwrap_or_else(|_| HttpResponse::MisdirectedRequest().finish())
+    super::page(app, ctx, Notice::WrongHost.status(), &shown)
+        .unwrap_or_else(|_| HttpResponse::MisdirectedRequest().finish())
 }
 
 fn is_local(req: &HttpRequest) -> bool {
-    host(req).ok().and_then(|h| url::Url::parse(&format!("http://{h}")).ok()).is_some_and(|u| crate::config::loopback(&u))
+    host(req)
+        .ok()
+        .and_then(|h| url::Url::parse(&format!("http://{h}")).ok())
+        .is_some_and(|u| crate::config::loopback(&u))
 }
 
 /// The place whose brand an error page carries when the request itself leads to none.
@@ -303,7 +327,10 @@ async fn home(app: &App, req: &HttpRequest, request_id: &str, error: &Error) -> 
         Some(place) => place,
         None => {
             let url = url::Url::parse(&app.config().public_url()).ok()?;
-            let host = url.port().map_or_else(|| url.host_str().unwrap_or("").to_owned(), |p| format!("{}:{p}", url.host_str().unwrap_or("")));
+            let host = url.port().map_or_else(
+                || url.host_str().unwrap_or("").to_owned(),
+                |p| format!("{}:{p}", url.host_str().unwrap_or("")),
+            );
             app.tenants.place(&app.store, &host, None).await.ok().flatten()?
         }
     };

@@ -35,7 +35,9 @@ impl Params {
                 return Err(bad("too many parameters"));
             }
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let (Some(name), Some(value)) = (decode(name), decode(value)) else { return Err(bad("a parameter is not valid form encoding of UTF-8")) };
+            let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+                return Err(bad("a parameter is not valid form encoding of UTF-8"));
+            };
             // RFC 8707 allows this one to be repeated.
             if name != "resource" && pairs.iter().any(|(n, _)| *n == name) {
                 return Err(bad("a parameter is sent twice"));
@@ -119,15 +121,23 @@ impl FromRequest for Form {
         Box::pin(async move {
             let kind = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
             let kind = kind.split(';').next().unwrap_or("").trim();
-            let length = req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+            let length = req
+                .headers()
+                .get(header::CONTENT_LENGTH)
+                .and_then(|v| v.to_str().ok())
+                .and_then(|v| v.parse::<usize>().ok());
             if length == Some(0) && kind.is_empty() {
                 return Ok(Form(Params::default()));
             }
             if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-                return Err(Error::protocol(Code::UnsupportedMediaType, "the body must be application/x-www-form-urlencoded"));
+                return Err(Error::protocol(
+                    Code::UnsupportedMediaType,
+                    "the body must be application/x-www-form-urlencoded",
+                ));
             }
             let bytes = body(&mut payload, length).await?;
-            let text = std::str::from_utf8(&bytes).map_err(|_| Error::protocol(Code::InvalidRequest, "the body is not UTF-8"))?;
+            let text = std::str::from_utf8(&bytes)
+                .map_err(|_| Error::protocol(Code::InvalidRequest, "the body is not UTF-8"))?;
             let form = Params::parse(text)?;
             if form.shares_a_name_with(&Params::parse(req.query_string())?) {
                 return Err(Error::protocol(Code::InvalidRequest, "a parameter is sent in both query and body"));
@@ -146,7 +156,8 @@ async fn body(payload: &mut Payload, length: Option<usize>) -> Result<web::Bytes
     let read = async {
         let mut bytes = web::BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|e| Protocol::new(Code::InvalidRequest, "the body did not arrive whole").because(e))?;
+            let chunk =
+                chunk.map_err(|e| Protocol::new(Code::InvalidRequest, "the body did not arrive whole").because(e))?;
             if bytes.len() + chunk.len() > FORM {
                 return Err(too_large());
             }

@@ -99,14 +99,21 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
         .db()
         .write(async move |tx| {
             let (tenant, now) = (inner.tenant.id, store.now());
-            if !once::spend_link(tx, tenant, (LinkPurpose::Setup, &hash), now).await? || account::has_administrator(tx, tenant).await? {
+            if !once::spend_link(tx, tenant, (LinkPurpose::Setup, &hash), now).await?
+                || account::has_administrator(tx, tenant).await?
+            {
                 return Ok(Made::Gone);
             }
-            let Ok(user) = account::create(tx, tenant, &person, now).await? else { return Err(Error::Person(Notice::SetupTaken)) };
+            let Ok(user) = account::create(tx, tenant, &person, now).await? else {
+                return Err(Error::Person(Notice::SetupTaken));
+            };
             let proof = Proof { user, amr: Texts(vec!["pwd".into()]), acr: ACR, remember: false };
             let signed_in = session::start(tx, &inner, &here, &proof).await?;
             inner.tenant.mark_issued(tx, now).await?;
-            let event = Event::success(audit::kind::USER_SIGNUP).by(user).on(user).with(serde_json::json!({ "role": "super_admin" }));
+            let event = Event::success(audit::kind::USER_SIGNUP)
+                .by(user)
+                .on(user)
+                .with(serde_json::json!({ "role": "super_admin" }));
             audit::record(tx, &Origin::from(&inner), event).await?;
             Ok(Made::SignedIn(signed_in.secret))
         })
@@ -140,7 +147,8 @@ enum Wrong {
 }
 
 async fn checked(app: &Process, ctx: &Ctx, form: &Params) -> Result<(Identifier, String), Wrong> {
-    let (email, name, password) = (form.get("email").unwrap_or(""), form.get("name").unwrap_or("").trim(), form.raw("password").unwrap_or(""));
+    let (email, name, password) =
+        (form.get("email").unwrap_or(""), form.get("name").unwrap_or("").trim(), form.raw("password").unwrap_or(""));
     let identifier = Identifier::email(email);
     let errors = SetupErrors {
         email: identifier.is_none().then_some(field::EMAIL_BAD),
@@ -151,12 +159,14 @@ async fn checked(app: &Process, ctx: &Ctx, form: &Params) -> Result<(Identifier,
         },
         password: match password {
             "" => Some(field::NEW_PASSWORD_MISSING),
-            typed => match acceptable(typed, &[email, name, &ctx.tenant.brand.name], app.config().password.min_length) {
-                Ok(()) => None,
-                Err("password-too-short") => Some(field::PASSWORD_SHORT),
-                Err("password-too-long") => Some(field::PASSWORD_LONG),
-                Err(_) => Some(field::PASSWORD_COMMON),
-            },
+            typed => {
+                match acceptable(typed, &[email, name, &ctx.tenant.brand.name], app.config().password.min_length) {
+                    Ok(()) => None,
+                    Err("password-too-short") => Some(field::PASSWORD_SHORT),
+                    Err("password-too-long") => Some(field::PASSWORD_LONG),
+                    Err(_) => Some(field::PASSWORD_COMMON),
+                }
+            }
         },
     };
     let Some(identifier) = identifier else { return Err(Wrong::Fields(errors)) };

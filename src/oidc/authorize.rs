@@ -4,8 +4,8 @@
 //! after is the flow's business.
 
 use super::token::no_other_resource;
-use crate::account::session::Visitor;
 use crate::account;
+use crate::account::session::Visitor;
 use crate::app::App as Process;
 use crate::client::Client;
 use crate::ctx::Ctx;
@@ -34,7 +34,13 @@ pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<H
     let ask = match read(&app, &ctx, (&client, &to), &params).await {
         Ok(ask) => ask,
         Err(Error::Protocol(Protocol { code, says, because, .. })) => {
-            tracing::debug!(client_id = client.id(), error = code.wire(), because, says, "an authorization request was refused");
+            tracing::debug!(
+                client_id = client.id(),
+                error = code.wire(),
+                because,
+                says,
+                "an authorization request was refused"
+            );
             return ended(&app, &ctx, Some(&client), End::Refused { to, code, says, acted: false });
         }
         Err(e) => return Err(e),
@@ -79,7 +85,8 @@ async fn prove(app: &Process, ctx: &Ctx, params: &Params) -> Result<(Arc<Client>
         (None, _) => return Err(Notice::RedirectUriMismatch.into()),
     };
     let state = params.get("state").filter(|s| s.len() <= LONGEST_STATE).map(str::to_owned);
-    let to = ReturnTo::prove(&client, &redirect_uri, state, &ctx.issuer).ok_or(Error::Person(Notice::RedirectUriMismatch))?;
+    let to = ReturnTo::prove(&client, &redirect_uri, state, &ctx.issuer)
+        .ok_or(Error::Person(Notice::RedirectUriMismatch))?;
     Ok((client, to))
 }
 
@@ -144,7 +151,10 @@ async fn read(app: &Process, ctx: &Ctx, (client, to): (&Arc<Client>, &ReturnTo),
 /// Scopes that the client may not ask for are left out (RFC 6749 section 3.3); the token response says what remained.
 fn scopes(client: &Client, params: &Params) -> Result<Scopes> {
     let bad = |says| Error::protocol(Code::InvalidScope, says);
-    let asked = params.get("scope").map_or(Some(Scopes::default()), Scopes::parse).ok_or_else(|| bad("scope has characters that are not allowed"))?;
+    let asked = params
+        .get("scope")
+        .map_or(Some(Scopes::default()), Scopes::parse)
+        .ok_or_else(|| bad("scope has characters that are not allowed"))?;
     let scopes = asked.and(&client.row.scopes);
     if !asked.is_empty() && scopes.is_empty() {
         return Err(bad("the client may ask for none of these scopes"));
@@ -185,7 +195,8 @@ fn prompts(params: &Params) -> Result<Vec<Prompt>> {
 
 /// Whom an `id_token_hint` names: a token of ours, for this client, expired or not. It selects and never proves.
 async fn hinted(app: &Process, ctx: &Ctx, client: &Client, hint: &str) -> Result<UserId> {
-    let refused = |because: &str| Error::from(Protocol::new(Code::InvalidRequest, "id_token_hint is not valid").because(because));
+    let refused =
+        |because: &str| Error::from(Protocol::new(Code::InvalidRequest, "id_token_hint is not valid").because(because));
     let now = app.store.now();
     let keys = app.keys.set(&app.store, &ctx.tenant).await?.verifiers(now, Expired::Count);
     let (issuers, audience) = ([&*ctx.issuer], [client.id()]);

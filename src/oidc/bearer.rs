@@ -54,7 +54,9 @@ pub fn presented(req: &HttpRequest, form: Option<&Params>) -> Result<String> {
     if headers.next().is_some() {
         return Err(bad(Code::InvalidRequest, "two Authorization headers", Challenge::Bearer));
     }
-    let in_header = header.filter(|h| h.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "))).map(|h| h[7..].trim().to_owned());
+    let in_header = header
+        .filter(|h| h.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")))
+        .map(|h| h[7..].trim().to_owned());
     match (in_header, form.and_then(|f| f.owned("access_token"))) {
         (Some(_), Some(_)) => Err(bad(Code::InvalidRequest, "the access token is sent twice", Challenge::Bearer)),
         (Some(token), None) | (None, Some(token)) => Ok(token),
@@ -97,15 +99,21 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
         Err(refusal) => return Ok(Err(refusal.as_str())),
     };
     let conn = app.db().read();
-    let (Some(jti), Some(client_id), Some(issued)) = (token.text("jti"), token.text("client_id"), token.issued) else { return Ok(Err("incomplete")) };
-    let Some(client) = app.clients.find(&app.store, &ctx.tenant, client_id).await? else { return Ok(Err("the client is gone")) };
+    let (Some(jti), Some(client_id), Some(issued)) = (token.text("jti"), token.text("client_id"), token.issued) else {
+        return Ok(Err("incomplete"));
+    };
+    let Some(client) = app.clients.find(&app.store, &ctx.tenant, client_id).await? else {
+        return Ok(Err("the client is gone"));
+    };
     if grant::is_revoked(conn, ctx.tenant.id, jti).await? {
         return Ok(Err("revoked"));
     }
     let now = app.store.now();
     let user = match grant_of(jti) {
         Some(id) => {
-            let Some(row) = grant::find_grant(conn, ctx.tenant.id, id).await? else { return Ok(Err("the grant is gone")) };
+            let Some(row) = grant::find_grant(conn, ctx.tenant.id, id).await? else {
+                return Ok(Err("the grant is gone"));
+            };
             if row.revoked_at.is_some() {
                 return Ok(Err("the grant was revoked"));
             }

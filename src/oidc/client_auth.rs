@@ -67,7 +67,9 @@ fn read(req: &HttpRequest, form: &Params) -> Result<(String, Presented, Challeng
         return Err(bad("credentials must not stand in the address"));
     }
     let header = req.headers().get(header::AUTHORIZATION).map(|h| h.to_str().unwrap_or(""));
-    let basic = header.filter(|h| h.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic "))).map(|h| h[6..].trim());
+    let basic = header
+        .filter(|h| h.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")))
+        .map(|h| h[6..].trim());
     let (secret, assertion) = (form.get("client_secret"), form.get("client_assertion"));
     if [basic.is_some(), secret.is_some(), assertion.is_some()].iter().filter(|b| **b).count() > 1 {
         return Err(bad("more than one client authentication method"));
@@ -78,7 +80,8 @@ fn read(req: &HttpRequest, form: &Params) -> Result<(String, Presented, Challeng
         Error::Protocol(protocol)
     };
     if let Some(basic) = basic {
-        let (id, secret) = basic_pair(basic).ok_or_else(|| unread("the Authorization header cannot be read", Challenge::Basic))?;
+        let (id, secret) =
+            basic_pair(basic).ok_or_else(|| unread("the Authorization header cannot be read", Challenge::Basic))?;
         if form.get("client_id").is_some_and(|f| f != id) {
             return Err(bad("two different client_id"));
         }
@@ -88,7 +91,8 @@ fn read(req: &HttpRequest, form: &Params) -> Result<(String, Presented, Challeng
         if form.get("client_assertion_type") != Some(BEARER_TYPE) {
             return Err(bad("client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
         }
-        let subject = unproven(assertion, "sub").map_err(|e| Protocol::new(Code::InvalidClient, "client authentication failed").because(e))?;
+        let subject = unproven(assertion, "sub")
+            .map_err(|e| Protocol::new(Code::InvalidClient, "client authentication failed").because(e))?;
         if form.get("client_id").is_some_and(|f| f != subject) {
             return Err(bad("two different client_id"));
         }
@@ -153,7 +157,9 @@ async fn by_assertion(app: &App, ctx: &Ctx, client: &Client, assertion: &str) ->
     if now.plus(ASSERTION + LEEWAY) < expires {
         return Ok(Err("the assertion lives too long"));
     }
-    let Some(jti) = verified.text("jti").filter(|j| !j.is_empty() && j.len() <= 300) else { return Ok(Err("the assertion has no jti")) };
+    let Some(jti) = verified.text("jti").filter(|j| !j.is_empty() && j.len() <= 300) else {
+        return Ok(Err("the assertion has no jti"));
+    };
     let hash = sha256_hash_of(&[b"client_assertion", client.id().as_bytes(), jti.as_bytes()]);
     let (tenant, until): (_, Micros) = (ctx.tenant.id, expires.plus(LEEWAY * 2));
     // A second use is refused on every node: whoever writes the row first has used it.

@@ -61,12 +61,23 @@ async fn refresh_token(app: &Process, ctx: &Ctx, caller: &Client, token: grant::
     let conn = app.db().read();
     let now = app.store.now();
     let Some(row) = grant::find_grant(conn, ctx.tenant.id, token.grant).await? else { return Ok(None) };
-    let dead = row.revoked_at.is_some() || row.expires_at <= now || row.idle_expires_at <= now || row.refresh_number != token.number;
+    let dead = row.revoked_at.is_some()
+        || row.expires_at <= now
+        || row.idle_expires_at <= now
+        || row.refresh_number != token.number;
     let Some(owner) = app.clients.by_key(&app.store, &ctx.tenant, row.client).await? else { return Ok(None) };
     if dead || !may_know(caller, &owner) || row.issuer != *ctx.issuer {
         return Ok(None);
     }
-    let act = Act { tenant: &ctx.tenant, client: Some(&owner), user: Some(row.user_id), session: None, since: row.created_at, now, hold: Hold::Nothing };
+    let act = Act {
+        tenant: &ctx.tenant,
+        client: Some(&owner),
+        user: Some(row.user_id),
+        session: None,
+        since: row.created_at,
+        now,
+        hold: Hold::Nothing,
+    };
     let Ok(allowed) = may_act(conn, act).await? else { return Ok(None) };
     Ok(Some(json!({
         "active": true,

@@ -47,7 +47,9 @@ pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<H
     let request = read(&app, &ctx, &query.0).await?;
     let conn = app.db().read();
     let browser = session::load(conn, ctx.tenant.id, &visitor, ctx.now).await?;
-    let Some(first) = browser.sessions.first() else { return done(&app, &ctx, request.client.as_deref(), request.next) };
+    let Some(first) = browser.sessions.first() else {
+        return done(&app, &ctx, request.client.as_deref(), request.next);
+    };
     if let Some(sub) = &request.sub
         && let Some(user) = account::by_sub(conn, ctx.tenant.id, sub).await?
         && let Some(row) = browser.sessions.iter().find(|s| s.user_id == user)
@@ -96,7 +98,13 @@ pub async fn confirmed(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (V
     Ok(response)
 }
 
-async fn leave(app: &Process, ctx: &Ctx, visitor: &Visitor, browser: &Browser, which: &[SessionId]) -> Result<Option<String>> {
+async fn leave(
+    app: &Process,
+    ctx: &Ctx,
+    visitor: &Visitor,
+    browser: &Browser,
+    which: &[SessionId],
+) -> Result<Option<String>> {
     let left = flow::sign_out(app, ctx, visitor, (browser, which)).await?;
     Ok((left == Leaving::Nobody).then(|| cookie::no_session(ctx)))
 }
@@ -108,7 +116,12 @@ fn done(app: &Process, ctx: &Ctx, client: Option<&Client>, next: Option<String>)
     }
 }
 
-fn confirm(app: &Process, ctx: &Ctx, visitor: &Visitor, (request, person): (Request, Option<Person>)) -> Result<HttpResponse> {
+fn confirm(
+    app: &Process,
+    ctx: &Ctx,
+    visitor: &Visitor,
+    (request, person): (Request, Option<Person>),
+) -> Result<HttpResponse> {
     let browser = visitor.browser.as_ref().ok_or(Error::Person(Notice::FlowElsewhere))?;
     let wish = Wish { client_id: request.client.as_ref().map(|c| c.id().to_owned()), next: request.next };
     let person = person.map(|p| Shown { name: p.user.name.clone(), email: p.handle() });
@@ -123,7 +136,9 @@ fn confirm(app: &Process, ctx: &Ctx, visitor: &Visitor, (request, person): (Requ
 }
 
 async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
-    let bad = |because: &str| Error::from(Protocol::new(Code::InvalidRequest, "the sign-out request is not valid").because(because));
+    let bad = |because: &str| {
+        Error::from(Protocol::new(Code::InvalidRequest, "the sign-out request is not valid").because(because))
+    };
     let mut request = Request { client: None, sub: None, next: None };
     let mut client_id = params.owned("client_id");
     if let Some(hint) = params.get("id_token_hint") {
@@ -160,7 +175,10 @@ async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
         }
         let joint = if uri.contains('?') { '&' } else { '?' };
         request.next = Some(match params.get("state") {
-            Some(state) => format!("{uri}{joint}{}", url::form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish()),
+            Some(state) => format!(
+                "{uri}{joint}{}",
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish()
+            ),
             None => uri.to_owned(),
         });
     }

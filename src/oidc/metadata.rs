@@ -14,6 +14,9 @@ use actix_web::http::header;
 use entity::{ClientAuth, GrantType, JobKind, SigningAlg};
 use serde_json::{Value, json};
 
+/// How long a look at the JWKS waits for the RSA key to be made.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// `GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`
 ///
 /// # Errors
@@ -28,7 +31,9 @@ pub async fn metadata(app: App, ctx: Ctx) -> Result<HttpResponse> {
 /// # Errors
 /// The database's.
 pub async fn jwks(app: App, ctx: Ctx) -> Result<HttpResponse> {
-    let complete = rsa_is_there(&app, &ctx).await?;
+    // Some applications read the list once: the first to look waits the moment that an RSA key takes.
+    let made = tokio::time::timeout(PATIENCE, app.keys.ensure(&app.store, &ctx.tenant, SigningAlg::Rs256)).await;
+    let complete = made.is_ok_and(|made| made.is_ok());
     let set = app.keys.set(&app.store, &ctx.tenant).await?;
     Ok(cached(complete).json(set.jwks(app.store.now())))
 }

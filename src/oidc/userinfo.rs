@@ -32,7 +32,9 @@ async fn answer(app: &Process, ctx: &Ctx, req: &HttpRequest, form: Option<&Param
     let token = presented(req, form)?;
     let live = match live(app, ctx, &token, Expect::MAX_CHARS).await? {
         Ok(live) => live,
-        Err(because) => return Err(Protocol::new(Code::InvalidToken, "the access token is not valid").because(because).into()),
+        Err(because) => {
+            return Err(Protocol::new(Code::InvalidToken, "the access token is not valid").because(because).into());
+        }
     };
     origin_of(req, &live.client.row.allowed_origins.0);
     if !live.scopes.has("openid") {

@@ -22,7 +22,15 @@ pub async fn issue(app: &App, ctx: &Ctx, client: &Client, form: &Params) -> Resu
         return Err(bad("the client may not have one of these scopes"));
     }
     let now = app.store.now();
-    let act = Act { tenant: &ctx.tenant, client: Some(client), user: None, session: None, since: now, now, hold: Hold::Nothing };
+    let act = Act {
+        tenant: &ctx.tenant,
+        client: Some(client),
+        user: None,
+        session: None,
+        since: now,
+        now,
+        hold: Hold::Nothing,
+    };
     if let Err(denied) = may_act(app.db().read(), act).await? {
         return Err(Protocol::new(Code::UnauthorizedClient, "the client may not act").because(denied.as_str()).into());
     }

@@ -51,7 +51,8 @@ pub async fn redeem(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) -
         amr: row.amr.clone(),
         acr: row.acr.clone(),
     };
-    let (inner, client2, row2, bound2, store) = (ctx.clone(), client.clone(), row.clone(), bound.clone(), app.store.clone());
+    let (inner, client2, row2, bound2, store) =
+        (ctx.clone(), client.clone(), row.clone(), bound.clone(), app.store.clone());
     let written = app
         .db()
         .write(async move |tx| {
@@ -138,7 +139,8 @@ async fn replayed(app: &App, ctx: &Ctx, row: code::Model) -> Result<HttpResponse
                 None => false,
             };
             if revoked {
-                let event = Event::failure(audit::kind::CODE_REUSE).on(row.user_id).client(row.client).because("replayed");
+                let event =
+                    Event::failure(audit::kind::CODE_REUSE).on(row.user_id).client(row.client).because("replayed");
                 audit::record(tx, &Origin::from(&inner), event).await?;
             }
             Ok(())

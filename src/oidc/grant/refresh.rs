@@ -18,8 +18,11 @@ fn refused(because: &str) -> Error {
 }
 
 pub async fn refresh(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) -> Result<HttpResponse> {
-    let token = grant::present(&ctx.tenant, form.need("refresh_token", "refresh_token is missing")?).ok_or_else(|| refused("not ours"))?;
-    let row = grant::find_grant(app.db().read(), ctx.tenant.id, token.grant).await?.ok_or_else(|| refused("no such grant"))?;
+    let token = grant::present(&ctx.tenant, form.need("refresh_token", "refresh_token is missing")?)
+        .ok_or_else(|| refused("not ours"))?;
+    let row = grant::find_grant(app.db().read(), ctx.tenant.id, token.grant)
+        .await?
+        .ok_or_else(|| refused("no such grant"))?;
     // Another client is refused, and the owner's line is left alone.
     if row.client != client.key() {
         return Err(refused("of another client"));
@@ -52,7 +55,15 @@ pub async fn refresh(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) 
                     return Ok(None);
                 }
             };
-            let act = Act { tenant: &ctx.tenant, client: Some(&client2), user: Some(bound2.user), session: None, since, now, hold: Hold::Row };
+            let act = Act {
+                tenant: &ctx.tenant,
+                client: Some(&client2),
+                user: Some(bound2.user),
+                session: None,
+                since,
+                now,
+                hold: Hold::Row,
+            };
             match may_act(tx, act).await? {
                 Ok(allowed) => {
                     let user = allowed.user.ok_or_else(|| Error::internal("a person without a row"))?;

@@ -1,0 +1,211 @@
+//! A server per test, with a database of its own and a clock that the test holds.
+
+pub mod browser;
+pub mod database;
+pub mod rp;
+
+pub use browser::Browser;
+
+use entity::{ClientAuth, GrantType, Micros, PkceRule, Role, Scopes, SigningAlg, TenantId, UserId};
+use keyward::account::profile::Profile;
+use keyward::account::{self, Identifier, NewPerson};
+use keyward::app::App;
+use keyward::client::{self, Registration, standard_scopes};
+use keyward::clock::Clock;
+use keyward::config::Sources;
+use keyward::serve::{self, Jobs};
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
+
+pub const EMAIL: &str = "ada@example.com";
+pub const PASSWORD: &str = "correct horse battery staple";
+pub const CALLBACK: &str = "https://app.example.com/cb";
+
+/// One node: what `serve` runs, in this process.
+pub struct Server {
+    pub app: Arc<App>,
+    pub tenant: TenantId,
+    pub issuer: String,
+    pub setup_url: Option<String>,
+    pub clock: Clock,
+    pub port: u16,
+    stop: actix_web::dev::ServerHandle,
+    dir: Arc<TempDir>,
+    database: Arc<database::Database>,
+    environment: HashMap<String, String>,
+}
+
+/// A registered application, as it knows itself.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    pub id: String,
+    pub secret: Option<String>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With options from the environment, such as `("KEYWARD__TOKENS__ACCESS", "1m")`.
+    pub async fn start_with(options: &[(&str, &str)]) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let database = Arc::new(database::Database::new(dir.path()).await);
+        let environment = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self::node(dir, database, environment, None).await
+    }
+
+    /// A second node on the same database and data directory, with a clock and cache of its own; reached as the first.
+    pub async fn second(&self) -> Self {
+        assert!(!self.database.is_file(), "two servers cannot share a SQLite file");
+        Self::node(self.dir.clone(), self.database.clone(), self.environment.clone(), Some(self.issuer.clone())).await
+    }
+
+    async fn node(
+        dir: Arc<TempDir>,
+        database: Arc<database::Database>,
+        environment: HashMap<String, String>,
+        public: Option<String>,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let public = public.unwrap_or_else(|| format!("http://localhost:{port}"));
+        let mut all = HashMap::from([
+            ("KEYWARD__SERVER__DATA_DIR".to_owned(), dir.path().display().to_string()),
+            ("KEYWARD__SERVER__LISTEN".to_owned(), format!("127.0.0.1:{port}")),
+            ("KEYWARD__SERVER__PUBLIC_URL".to_owned(), public.clone()),
+            ("KEYWARD__SERVER__WORKERS".to_owned(), "2".to_owned()),
+            ("KEYWARD__PASSWORD__MEMORY_KIB".to_owned(), "7168".to_owned()),
+            ("KEYWARD__PASSWORD__ITERATIONS".to_owned(), "1".to_owned()),
+            ("KEYWARD__DATABASE__POOL_SIZE".to_owned(), "8".to_owned()),
+            ("DATABASE_URL".to_owned(), database.url()),
+        ]);
+        all.extend(environment.clone());
+        let (config, _) =
+            Sources { file: None, environment: all, flags: vec![] }.load().unwrap_or_else(|p| panic!("{p:?}"));
+        let issuer = config.public_url();
+        let clock = Clock::default();
+        let (told, hear) = tokio::sync::oneshot::channel();
+        let held = clock.clone();
+        std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let ready = serve::prepare(config, held).await;
+                match ready {
+                    Ok(ready) => {
+                        let (server, handle) = serve::server(ready.app.clone(), listener).unwrap();
+                        let _ = told.send(Ok((ready, handle)));
+                        serve::run(server, Jobs::Here).await.ok();
+                    }
+                    Err(e) => drop(told.send(Err(e))),
+                }
+            });
+        });
+        let (ready, stop) = hear.await.unwrap().unwrap_or_else(|e| panic!("the server did not start: {e}"));
+        Self {
+            app: ready.app,
+            tenant: ready.tenant,
+            issuer,
+            setup_url: ready.setup_url,
+            clock,
+            port,
+            stop,
+            dir,
+            database,
+            environment,
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    pub fn now(&self) -> Micros {
+        self.clock.now()
+    }
+
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// A person with a password and every standard claim.
+    pub async fn person(&self) -> UserId {
+        self.person_named(EMAIL, "Ada Lovelace", Role::User).await
+    }
+
+    pub async fn person_named(&self, email: &str, name: &str, role: Role) -> UserId {
+        self.person_of(self.tenant, (email, name), role).await
+    }
+
+    pub async fn person_of(&self, tenant: TenantId, (email, name): (&str, &str), role: Role) -> UserId {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let profile = serde_json::json!({
+            "given_name": "Ada", "family_name": "Lovelace", "middle_name": "King", "nickname": "Addie",
+            "profile": "https://example.com/ada", "picture": "https://example.com/ada.png", "website": "https://ada.example.com",
+            "gender": "female", "birthdate": "1815-12-10", "zoneinfo": "Europe/London", "locale": "en-GB",
+            "address": { "street_address": "12 St James's Square", "locality": "London", "postal_code": "SW1Y 4JH", "country": "UK" }
+        });
+        let profile: Profile = serde_json::from_value(profile).unwrap();
+        let username = format!("ada.{number}");
+        let phone = format!("+4420794{number:05}");
+        let person = NewPerson {
+            name: name.to_owned(),
+            email: Some((Identifier::email(email).unwrap(), email.to_owned())),
+            email_verified: true,
+            username: Some((Identifier::username(&username).unwrap(), username)),
+            phone: Some((Identifier::phone(&phone).unwrap(), phone)),
+            phc: Some(self.app.passwords.hash(PASSWORD).await.unwrap()),
+            role,
+            profile,
+        };
+        let now = self.now();
+        self.app.db().write(async move |tx| account::create(tx, tenant, &person, now).await).await.unwrap().unwrap()
+    }
+
+    /// A confidential application with everything that is usual.
+    pub async fn client(&self) -> Registered {
+        self.client_with(|_| {}).await
+    }
+
+    pub async fn client_with(&self, change: impl FnOnce(&mut Registration)) -> Registered {
+        self.client_of(self.tenant, change).await
+    }
+
+    pub async fn client_of(&self, tenant: TenantId, change: impl FnOnce(&mut Registration)) -> Registered {
+        let mut registration = Registration {
+            name: "Wiki".into(),
+            redirect_uris: vec![CALLBACK.into()],
+            post_logout_redirect_uris: vec!["https://app.example.com/bye".into()],
+            allowed_origins: vec![],
+            token_endpoint_auth_method: ClientAuth::Basic,
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials],
+            scopes: standard_scopes().or(&Scopes::of(["api", "introspection"])),
+            pkce: PkceRule::Required,
+            jwks: None,
+            id_token_signed_response_alg: SigningAlg::Rs256,
+            access_token_signed_response_alg: None,
+            first_party: false,
+            client_uri: Some("https://app.example.com/".into()),
+        };
+        change(&mut registration);
+        if registration.token_endpoint_auth_method == ClientAuth::None {
+            registration.grant_types.retain(|g| *g != GrantType::ClientCredentials);
+        }
+        registration.check().unwrap();
+        let now = self.now();
+        let made =
+            self.app.db().write(async move |tx| client::register(tx, tenant, &registration, now).await).await.unwrap();
+        self.app.store.cache.changed_here();
+        Registered { id: made.client_id, secret: made.secret.map(|s| s.to_string()) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.stop(false));
+    }
+}

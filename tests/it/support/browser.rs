@@ -1,0 +1,176 @@
+//! A browser as far as HTTP goes: cookies, forms, redirects one at a time.
+
+use super::{EMAIL, PASSWORD, Server};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
+use reqwest::{Method, StatusCode};
+use std::collections::BTreeMap;
+
+pub struct Browser {
+    http: reqwest::Client,
+    origin: String,
+    pub cookies: BTreeMap<String, String>,
+}
+
+pub struct Page {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+    pub url: String,
+}
+
+pub fn http() -> reqwest::Client {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+impl Browser {
+    pub fn new(server: &Server) -> Self {
+        let url = url::Url::parse(&server.issuer).unwrap();
+        Self { http: http(), origin: url.origin().ascii_serialization(), cookies: BTreeMap::new() }
+    }
+
+    pub async fn get(&mut self, url: &str) -> Page {
+        self.send(Method::GET, url, None).await
+    }
+
+    pub async fn post(&mut self, url: &str, form: &[(&str, &str)]) -> Page {
+        self.send(Method::POST, url, Some(form)).await
+    }
+
+    pub fn absolute(&self, url: &str) -> String {
+        if url.starts_with('/') { format!("{}{url}", self.origin) } else { url.to_owned() }
+    }
+
+    pub async fn send(&mut self, method: Method, url: &str, form: Option<&[(&str, &str)]>) -> Page {
+        let url = self.absolute(url);
+        let mut request = self.http.request(method, &url).header("accept-language", "en");
+        if !self.cookies.is_empty() {
+            let line: Vec<String> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            request = request.header("cookie", line.join("; "));
+        }
+        if let Some(form) = form {
+            request = request.header("origin", &self.origin).header("sec-fetch-site", "same-origin").form(form);
+        }
+        let response = request.send().await.unwrap();
+        for line in response.headers().get_all(SET_COOKIE) {
+            self.keep(line);
+        }
+        let (status, headers) = (response.status(), response.headers().clone());
+        Page { status, headers, body: response.text().await.unwrap(), url }
+    }
+
+    fn keep(&mut self, line: &HeaderValue) {
+        let text = line.to_str().unwrap();
+        let (pair, rest) = text.split_once(';').unwrap();
+        let (name, value) = pair.split_once('=').unwrap();
+        if rest.contains("Max-Age=0") {
+            drop(self.cookies.remove(name))
+        } else {
+            drop(self.cookies.insert(name.into(), value.into()))
+        }
+    }
+
+    /// Follows redirects as long as they stay at the server; returns the first page, or the first location elsewhere.
+    pub async fn follow(&mut self, url: &str) -> Page {
+        let mut page = self.get(url).await;
+        for _ in 0..10 {
+            let Some(location) = page.location() else { return page };
+            let next = self.absolute(&location);
+            if !next.starts_with(&self.origin) {
+                return page;
+            }
+            page = self.get(&next).await;
+        }
+        panic!("redirects without end");
+    }
+
+    /// Answers the form on a page and follows.
+    pub async fn answer(&mut self, page: &Page, fields: &[(&str, &str)]) -> Page {
+        let answered = self.answer_once(page, fields).await;
+        match answered.location() {
+            Some(location) if self.absolute(&location).starts_with(&self.origin) => self.follow(&location).await,
+            _ => answered,
+        }
+    }
+
+    pub async fn answer_once(&mut self, page: &Page, fields: &[(&str, &str)]) -> Page {
+        let mut form = page.hidden();
+        form.extend(fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        let form: Vec<(&str, &str)> = form.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        self.post(&page.action(), &form).await
+    }
+
+    /// Signs in on the page that asks for it.
+    pub async fn sign_in(&mut self, page: &Page) -> Page {
+        self.answer(page, &[("identifier", EMAIL), ("password", PASSWORD), ("decision", "continue")]).await
+    }
+
+    /// Signs in to the account.
+    pub async fn signed_in(server: &Server) -> Self {
+        let mut browser = Self::new(server);
+        let page = browser.follow("/login").await;
+        let page = browser.sign_in(&page).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        assert!(page.body.contains("id=\"sessions\"") || page.url.ends_with("/account"), "{}", page.body);
+        browser
+    }
+}
+
+impl Page {
+    pub fn location(&self) -> Option<String> {
+        self.headers.get(LOCATION).map(|v| v.to_str().unwrap().to_owned())
+    }
+
+    /// Parameters of the location that a redirect leads to.
+    pub fn returned(&self) -> BTreeMap<String, String> {
+        let location = self.location().unwrap_or_else(|| panic!("no redirect: {} {}", self.status, self.body));
+        url::Url::parse(&location).unwrap().query_pairs().into_owned().collect()
+    }
+
+    /// The action of the page's form that has hidden fields.
+    pub fn action(&self) -> String {
+        attribute(self.tag("<form"), "action").unwrap_or_else(|| panic!("no form on {}", self.body))
+    }
+
+    fn tag(&self, start: &str) -> &str {
+        let at = self.body.find(start).unwrap_or_else(|| panic!("no {start} on {} {}", self.status, self.body));
+        &self.body[at..at + self.body[at..].find('>').unwrap()]
+    }
+
+    pub fn hidden(&self) -> Vec<(String, String)> {
+        let form = &self.body[self.body.find("<form").unwrap()..];
+        let form = &form[..form.find("</form>").unwrap()];
+        form.split("<input")
+            .skip(1)
+            .filter(|i| i.contains("type=\"hidden\""))
+            .map(|i| {
+                let tag = &i[..i.find('>').unwrap()];
+                (attribute(tag, "name").unwrap(), attribute(tag, "value").unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// Whether there is an input or a button of this name (and value).
+    pub fn has(&self, name: &str, value: Option<&str>) -> bool {
+        let named = format!("name=\"{name}\"");
+        self.body.split('<').any(|tag| {
+            let tag = tag.split('>').next().unwrap_or("");
+            tag.contains(&named) && value.is_none_or(|v| tag.contains(&format!("value=\"{v}\"")))
+        })
+    }
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let at = tag.find(&format!("{name}=\""))? + name.len() + 2;
+    let text = &tag[at..at + tag[at..].find('"')?];
+    Some(
+        text.replace("&quot;", "\"")
+            .replace("&#x27;", "'")
+            .replace("&#39;", "'")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&#x3D;", "=")
+            .replace("&amp;", "&"),
+    )
+}
