@@ -82,12 +82,26 @@ impl Authority {
         let (key, leaf) = (file("leaf.key"), file("leaf.pem"));
         let make = |key: &Path, certificate: &Path| {
             let mut command = Command::new("openssl");
-            command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "7"]);
+            command.args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "7",
+            ]);
             command.arg("-keyout").arg(key).arg("-out").arg(certificate);
             command
         };
-        say(make(&authority_key, &certificate)
-            .args(["-subj", "/CN=Authority of one test", "-addext", "keyUsage=critical,keyCertSign,cRLSign"]));
+        say(make(&authority_key, &certificate).args([
+            "-subj",
+            "/CN=Authority of one test",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        ]));
         say(make(&key, &leaf)
             .arg("-CA")
             .arg(&certificate)
@@ -113,7 +127,8 @@ impl Apache {
         let site = root.join("site");
         std::fs::create_dir(&site).unwrap();
         write(site.join("index.html"), SIGNED_IN).unwrap();
-        write(site.join("bye.html"), "<!doctype html><title>Wiki</title><h1 id=\"bye\">Signed out of the wiki</h1>").unwrap();
+        write(site.join("bye.html"), "<!doctype html><title>Wiki</title><h1 id=\"bye\">Signed out of the wiki</h1>")
+            .unwrap();
         let config = root.join("httpd.conf");
         write(&config, configuration(&root, authority, at, keyward, client)).unwrap();
         // Readable to the ordinary user: keys of an authority that nobody trusts and that lives for one test.

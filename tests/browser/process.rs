@@ -88,7 +88,17 @@ pub fn tied_as_ordinary_user(program: &str) -> Command {
         return tied(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", "www-data", "--regid", "www-data", "--clear-groups", "--pdeathsig", "TERM", "--", program]);
+    command.args([
+        "--reuid",
+        "www-data",
+        "--regid",
+        "www-data",
+        "--clear-groups",
+        "--pdeathsig",
+        "TERM",
+        "--",
+        program,
+    ]);
     command
 }
 

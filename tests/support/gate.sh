@@ -21,7 +21,9 @@ clock() { printf '%d min %02d s' $(($1 / 60)) $(($1 % 60)); }
 
 # shellcheck disable=SC2329
 clean() {
-    trap - EXIT INT TERM HUP
+    # A second signal must not cut the cleaning short.
+    trap - EXIT
+    trap '' INT TERM HUP
     # timeout hands the signal to everything that it started.
     if [ -n "$child" ]; then kill "$child" 2>/dev/null; wait "$child" 2>/dev/null; fi
     if [ -n "$work" ]; then
