@@ -203,7 +203,7 @@ start() {
     [ ${#dir} -le 70 ] || die "the path of $dir is too long"
     : >"$dir/$MARK"
     chmod 755 "$dir"
-    trap 'exit 1' INT TERM
+    trap 'trap "" INT TERM; exit 1' INT TERM
     # A second signal (timeout sends two) must not cut the cleaning short.
     trap '[ $? = 0 ] || { trap "" INT TERM; stop "$dir"; }' EXIT
     password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')

@@ -32,7 +32,7 @@ clean() {
     fi
 }
 trap clean EXIT
-trap 'clean; exit 130' INT TERM HUP
+trap 'trap "" INT TERM HUP; clean; exit 130' INT TERM HUP
 
 step() {
     local name=$1 start=$SECONDS code
