@@ -8,7 +8,7 @@
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 # More for `serve`, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=

@@ -236,10 +236,17 @@ fn consent(app: &Process, ctx: &Ctx, visitor: &Visitor, (shown, user): (&Shown, 
         csrf: token(ctx, visitor, shown)?,
         application: application(client),
         person: person_shown(person),
-        learns: asked.scopes.iter().map(learns).collect(),
+        learns: in_order(&asked.scopes).map(learns).collect(),
         host,
     };
     page(app, ctx, 200, &page_shown)
+}
+
+/// From who somebody is to what goes on without them; an application's own scopes last.
+fn in_order(scopes: &Scopes) -> impl Iterator<Item = &str> {
+    const ORDER: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
+    let own = scopes.iter().filter(|s| !ORDER.contains(s));
+    ORDER.into_iter().filter(|s| scopes.has(s)).chain(own)
 }
 
 /// The very values that a scope would tell.

@@ -2,13 +2,15 @@
 # The whole gate, called by `make test` and .ci/run. Every step runs, even after a failed one; the end names what failed.
 #   gate.sh test     SQLite, PostgreSQL, MariaDB, browser, licences, formatting, lints
 #   gate.sh check    formatting and lints only
+#   gate.sh counted COMMAND...   runs tests and fails when none ran: a filter that fits nothing is green otherwise
 # A step that takes over KEYWARD_STEP_MINUTES (30) is ended and counts as failed.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/support
 minutes=${KEYWARD_STEP_MINUTES:-30}
 # What a developer has set for their own server must not reach the tests.
-unset KEYWARD_TEST_DATABASE_URL DATABASE_URL DATABASE_POOL_SIZE PORT PUBLIC_URL ENCRYPTION_KEY
+[ "${1:-}" = counted ] || unset KEYWARD_TEST_DATABASE_URL
+unset DATABASE_URL DATABASE_POOL_SIZE PORT PUBLIC_URL ENCRYPTION_KEY
 work=
 child=
 failed=()
@@ -19,7 +21,9 @@ clock() { printf '%d min %02d s' $(($1 / 60)) $(($1 % 60)); }
 
 # shellcheck disable=SC2329
 clean() {
-    trap - EXIT INT TERM HUP
+    # A second signal must not cut the cleaning short.
+    trap - EXIT
+    trap '' INT TERM HUP
     # timeout hands the signal to everything that it started.
     if [ -n "$child" ]; then kill "$child" 2>/dev/null; wait "$child" 2>/dev/null; fi
     if [ -n "$work" ]; then
@@ -28,7 +32,7 @@ clean() {
     fi
 }
 trap clean EXIT
-trap 'clean; exit 130' INT TERM HUP
+trap 'trap "" INT TERM HUP; clean; exit 130' INT TERM HUP
 
 step() {
     local name=$1 start=$SECONDS code
@@ -69,14 +73,27 @@ check() {
     step "Lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 }
 
+counted() {
+    local output code
+    output=$(mktemp)
+    "$@" 2>&1 | tee "$output"
+    code=${PIPESTATUS[0]}
+    if [ "$code" = 0 ] && ! grep -q '^test result: ok. [1-9]' "$output"; then
+        echo "No test ran."
+        code=1
+    fi
+    rm -f "$output"
+    return "$code"
+}
+
 test_all() {
     step "Packages of the distribution" "$here/packages.sh" test || finish
     # Everything that may come from the network comes now; the licence test reads the crates of all platforms.
     step "Crates" cargo fetch --locked || finish
     step "Build (debug; 4 to 5 minutes on two cores when cold)" cargo test --workspace --locked --no-run --tests || finish
     step "Build of the browser tests" cargo test --locked --no-run --test browser
-    step "Licences of all dependencies" cargo test --locked --test it licences
-    step "Tests on SQLite" cargo test --workspace --locked --tests
+    step "Licences of all dependencies" "$here/gate.sh" counted cargo test --locked --test it licences
+    step "Tests on SQLite" "$here/gate.sh" counted cargo test --workspace --locked --tests
 
     work=$(mktemp -d /tmp/keyward-gate.XXXXXX)
     chmod 755 "$work"
@@ -85,16 +102,22 @@ test_all() {
         postgres=$(sed -n 's/^POSTGRES_URL=//p' "$work/urls")
         mariadb=$(sed -n 's/^MARIADB_URL=//p' "$work/urls")
         shown="cargo test --locked --test it, with KEYWARD_TEST_DATABASE_URL=postgres://..." \
-            step "Tests on PostgreSQL" env KEYWARD_TEST_DATABASE_URL="$postgres" cargo test --locked --test it
+            step "Tests on PostgreSQL" env KEYWARD_TEST_DATABASE_URL="$postgres" "$here/gate.sh" counted cargo test --locked --test it
         shown="cargo test --locked --test it, with KEYWARD_TEST_DATABASE_URL=mysql://..." \
-            step "Tests on MariaDB" env KEYWARD_TEST_DATABASE_URL="$mariadb" cargo test --locked --test it
+            step "Tests on MariaDB" env KEYWARD_TEST_DATABASE_URL="$mariadb" "$here/gate.sh" counted cargo test --locked --test it
         "$here/databases.sh" stop "$work/db"
     fi
-    step "Browser tests: Chromium, Apache, mod_auth_openidc" cargo test --locked --test browser
+    step "Browser tests: Chromium, Apache, mod_auth_openidc" "$here/gate.sh" counted cargo test --locked --test browser
     check
 }
 
 case "${1:-}" in
+    counted)
+        trap - EXIT INT TERM HUP
+        shift
+        counted "$@"
+        exit
+        ;;
     test) test_all ;;
     check) check ;;
     *) echo "usage: $0 test|check" >&2; exit 2 ;;
