@@ -26,7 +26,12 @@ pub fn http() -> reqwest::Client {
 
 impl Browser {
     pub fn new(server: &Server) -> Self {
-        let url = url::Url::parse(&server.issuer).unwrap();
+        Self::at(&server.issuer)
+    }
+
+    /// One that visits a server in another process.
+    pub fn at(issuer: &str) -> Self {
+        let url = url::Url::parse(issuer).unwrap();
         Self { http: http(), origin: url.origin().ascii_serialization(), cookies: BTreeMap::new() }
     }
 
@@ -43,6 +48,16 @@ impl Browser {
     }
 
     pub async fn send(&mut self, method: Method, url: &str, form: Option<&[(&str, &str)]>) -> Page {
+        self.try_send(method, url, form).await.unwrap()
+    }
+
+    /// For a server that may be killed meanwhile.
+    pub async fn try_send(
+        &mut self,
+        method: Method,
+        url: &str,
+        form: Option<&[(&str, &str)]>,
+    ) -> reqwest::Result<Page> {
         let url = self.absolute(url);
         let mut request = self.http.request(method, &url).header("accept-language", "en");
         if !self.cookies.is_empty() {
@@ -52,12 +67,12 @@ impl Browser {
         if let Some(form) = form {
             request = request.header("origin", &self.origin).header("sec-fetch-site", "same-origin").form(form);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         for line in response.headers().get_all(SET_COOKIE) {
             self.keep(line);
         }
         let (status, headers) = (response.status(), response.headers().clone());
-        Page { status, headers, body: response.text().await.unwrap(), url }
+        Ok(Page { status, headers, body: response.text().await?, url })
     }
 
     fn keep(&mut self, line: &HeaderValue) {
