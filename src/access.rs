@@ -58,10 +58,10 @@ impl Denied {
 }
 
 /// The subject that passed; only [`may_act`] makes one.
+#[non_exhaustive]
 pub struct Allowed {
     pub user: Option<entity::user::Model>,
     pub session: Option<entity::session::Model>,
-    _made_here: (),
 }
 
 /// # Errors
@@ -78,7 +78,7 @@ pub async fn may_act(conn: &impl ConnectionTrait, act: Act<'_>) -> Result<Result
             return Ok(Err(Denied::Outdated));
         }
     }
-    let mut allowed = Allowed { user: None, session: None, _made_here: () };
+    let mut allowed = Allowed { user: None, session: None };
     if let Some(id) = act.user {
         let user = match act.hold {
             Hold::Row => account::held(conn, act.tenant.id, id).await?,

@@ -116,7 +116,6 @@ notices! {
     TooLarge = "too-large", 413;
     WrongHost = "wrong-host", 421;
     Throttled = "throttled", 429;
-    SetupTaken = "setup-taken", 409;
     Internal = "internal", 500;
     Busy = "busy", 503;
     Unavailable = "unavailable", 503;

@@ -13,6 +13,9 @@
 //! Start reading at [`serve::prepare`] for how a server comes to be, at `http/door.rs` for the way of a request, and at
 //! [`flow`] for how somebody signs in.
 
+// Names of tests are sentences with their clause: `a_code_works_once__rfc6749_4_1_2`.
+#![cfg_attr(test, allow(non_snake_case))]
+
 pub mod access;
 pub mod account;
 pub mod app;

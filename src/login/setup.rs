@@ -83,6 +83,7 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
         }
         Err(Wrong::Other(e)) => return Err(e),
     };
+    let address = email.clone();
     let person = NewPerson {
         name: shown.name.clone(),
         email: Some((email, shown.email.trim().to_owned())),
@@ -99,13 +100,17 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
         .db()
         .write(async move |tx| {
             let (tenant, now) = (inner.tenant.id, store.now());
+            // Looked at first: an address that is taken must not cost the link.
+            if account::find(tx, tenant, &address).await?.is_some() {
+                return Ok(Made::Taken);
+            }
             if !once::spend_link(tx, tenant, (LinkPurpose::Setup, &hash), now).await?
                 || account::has_administrator(tx, tenant).await?
             {
                 return Ok(Made::Gone);
             }
             let Ok(user) = account::create(tx, tenant, &person, now).await? else {
-                return Err(Error::Person(Notice::SetupTaken));
+                return Err(Error::internal("an address was taken meanwhile"));
             };
             let proof = Proof { user, amr: Texts(vec!["pwd".into()]), acr: ACR, remember: false };
             let signed_in = session::start(tx, &inner, &here, &proof).await?;
@@ -126,7 +131,7 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
             Ok(response)
         }
         Ok(Made::Gone) => page(&app, &ctx, 410, &SetupGone { sign_in: ctx.to("/login") }),
-        Err(Error::Person(Notice::SetupTaken)) => {
+        Ok(Made::Taken) => {
             shown.field_errors.email = Some(field::EMAIL_TAKEN);
             shown.notice = Some(note::SETUP_INVALID);
             page(&app, &ctx, 422, &shown)
@@ -136,6 +141,7 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
 }
 
 enum Made {
+    Taken,
     Gone,
     SignedIn(Zeroizing<String>),
 }

@@ -2,6 +2,9 @@
 //!
 //! One file per feature; `support` starts a server per test and plays browser and application.
 
+// Names of tests are sentences with their clause: `a_code_works_once__rfc6749_4_1_2`.
+#![allow(non_snake_case)]
+
 mod support;
 
 mod cli;
