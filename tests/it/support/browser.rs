@@ -19,9 +19,13 @@ pub struct Page {
 }
 
 pub fn http() -> reqwest::Client {
+    client().build().unwrap()
+}
+
+fn client() -> reqwest::ClientBuilder {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none())
 }
 
 impl Browser {
@@ -33,6 +37,12 @@ impl Browser {
     pub fn at(issuer: &str) -> Self {
         let url = url::Url::parse(issuer).unwrap();
         Self { http: http(), origin: url.origin().ascii_serialization(), cookies: BTreeMap::new() }
+    }
+
+    /// One that opens a connection for each request: after a kill none is left that only seems to be open.
+    pub fn unpooled(issuer: &str) -> Self {
+        let http = client().pool_max_idle_per_host(0).build().unwrap();
+        Self { http, ..Self::at(issuer) }
     }
 
     pub async fn get(&mut self, url: &str) -> Page {
