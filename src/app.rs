@@ -45,19 +45,27 @@ impl Ordered {
 }
 
 impl App {
-    /// Opens everything that exists already: schema, master key.
+    /// Opens database and master key. A server makes what is missing; a command beside it makes nothing.
     ///
     /// # Errors
     /// One line that says what is wrong.
     pub async fn open(config: Config, clock: Clock, share: Share) -> Result<Self> {
         let target = Target::parse(config.database.url.0.as_str(), config.data_dir()).map_err(Error::unavailable)?;
-        let master = match share {
-            Share::Alone => MasterKey::load(&config),
-            Share::Beside => MasterKey::load_existing(&config),
-        };
-        let master = master.map_err(Error::unavailable)?;
+        // A key that is there and of no use ends the start before anything is made.
+        let found = MasterKey::find(&config).map_err(Error::unavailable)?;
         let db = Db::open(&target, config.database.pool_size, share).await?;
+        if share == Share::Beside {
+            db.expect_current(&target).await?;
+        }
         let now = clock.now();
+        let master = match found {
+            Some(key) => key,
+            // A new key is for a new database: beside an old one it would open nothing and hide that its own is lost.
+            None if share == Share::Alone && !db.has_master_key().await? => {
+                MasterKey::load(&config).map_err(Error::unavailable)?
+            }
+            None => MasterKey::load_existing(&config).map_err(Error::unavailable)?,
+        };
         db.check_master_key(master.check(), now).await?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let passwords = Passwords::new(&config.password, cores).map_err(Error::unavailable)?;

@@ -86,6 +86,7 @@ enum Command {
     #[command(subcommand, after_help = "Example:\n  keyward keys rotate")]
     Keys(tenant::SigningKeys),
     /// Print the version
+    #[command(after_help = "Example:\n  keyward version")]
     Version,
 }
 

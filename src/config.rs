@@ -33,7 +33,6 @@ macro_rules! keys {
 
         fn build(texts: &Texts, problems: &mut Vec<Problem>) -> Option<Config> {
             $(let $section = ($(texts.read::<$type>(concat!(stringify!($section), ".", stringify!($key)), $default, problems),)*);)*
-            if !problems.is_empty() { return None; }
             Some(Config { $($section: { let ($($key,)*) = $section; $Struct { $($key: $key?),* } }),* })
         }
     };
@@ -472,7 +471,8 @@ impl Texts {
             Ok(value) => Some(value),
             Err(says) => {
                 problems.push(self.problem(key, says));
-                None
+                // With its default in place, what depends on other keys is looked at all the same.
+                T::read(default).ok()
             }
         }
     }
@@ -484,7 +484,12 @@ impl Texts {
 
 /// What one key alone cannot show.
 fn check(config: &Config, texts: &Texts, problems: &mut Vec<Problem>) {
-    let mut no = |key: &str, says: &str| problems.push(texts.problem(key, says.into()));
+    let unread: Vec<String> = problems.iter().map(|p| p.key.clone()).collect();
+    let mut no = |key: &str, says: &str| {
+        if !unread.iter().any(|k| k == key) {
+            problems.push(texts.problem(key, says.into()));
+        }
+    };
     if let Some(url) = &config.server.public_url {
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
             no("server.public_url", "must have no query, fragment or user");

@@ -110,29 +110,59 @@ impl Target {
 }
 
 impl Db {
-    /// Connects, without touching the schema. `pool_size` counts connections to a server; SQLite has one writer and
-    /// four readers.
+    /// Connects. A server takes the file for itself first and brings the schema up to date then, so that one which is
+    /// turned away changes nothing; a command makes no file and leaves the schema as it is. `pool_size` counts
+    /// connections to a server; SQLite has one writer and four readers.
     ///
     /// # Errors
-    /// `Unavailable` when the database cannot be reached or the file is in use by another server.
+    /// `Unavailable` when the database is not there, cannot be reached, was written by a newer version, or is in use by
+    /// another server.
     pub async fn open(target: &Target, pool_size: u32, share: Share) -> Result<Self> {
         let health = Arc::new(Health { broken: watch::Sender::new(false), fail_next_commit: AtomicBool::new(false) });
         match target {
             Target::Sqlite(path) => {
                 let lock = match share {
-                    Share::Alone => Some(connect::lock(path)?),
-                    Share::Beside => None,
+                    Share::Alone => {
+                        let lock = connect::lock(path)?;
+                        Self::migrate(target).await?;
+                        Some(lock)
+                    }
+                    Share::Beside => {
+                        connect::expect(path)?;
+                        None
+                    }
                 };
-                connect::create(path)?;
                 let door = Door::open(path, Arc::new(Progress::new()), health.clone()).await?;
                 let read = connect::readers(path).await?;
                 Ok(Self { read, door: Some(door), health, _lock: lock })
             }
             Target::Server(url) => {
+                if share == Share::Alone {
+                    Self::migrate(target).await?;
+                }
                 let read = connect::server(url, pool_size).await?;
                 Ok(Self { read, door: None, health, _lock: None })
             }
         }
+    }
+
+    /// Keeps servers away from a SQLite file for as long as the guard lives, as while its schema is changed.
+    ///
+    /// # Errors
+    /// `Unavailable` when one is running on it.
+    pub fn without_servers(target: &Target) -> Result<Option<std::fs::File>> {
+        match target {
+            Target::Sqlite(path) => connect::lock(path).map(Some),
+            Target::Server(_) => Ok(None),
+        }
+    }
+
+    /// Whether a master key was noted for this database ([`Db::check_master_key`]).
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_master_key(&self) -> Result<bool> {
+        Ok(deployment::Entity::find_by_id(1).one(&self.read).await?.is_some())
     }
 
     /// For statements that change nothing.

@@ -3,7 +3,9 @@
 //! Start at [`Keys::signer`]. Which key signs follows from instants in the rows: the newest whose `active_at` has come.
 //! Signers are built once and reused (rebuilding one for each token costs 4 to 17 times as much).
 
+use crate::audit::{self, Event, Origin};
 use crate::cache::bump;
+use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::jose::{self, Signer, Verifier};
 use crate::store::Store;
@@ -221,10 +223,11 @@ pub async fn make(store: &Arc<Store>, tenant: TenantId, alg: SigningAlg, start: 
         gone_at: Set(None),
         revoked_at: Set(None),
     };
+    let told = kid.clone();
     store
         .db
         .write(async move |tx| {
-            signing_key::Entity::update_many()
+            let before = signing_key::Entity::update_many()
                 .col_expr(signing_key::Column::GoneAt, Expr::value(gone_at.0))
                 .filter(signing_key::Column::TenantId.eq(tenant))
                 .filter(signing_key::Column::Alg.eq(alg))
@@ -232,6 +235,10 @@ pub async fn make(store: &Arc<Store>, tenant: TenantId, alg: SigningAlg, start: 
                 .exec(tx)
                 .await?;
             signing_key::Entity::insert(row.clone()).exec_without_returning(tx).await?;
+            // The first key of an algorithm takes nobody's place.
+            if before.rows_affected > 0 {
+                rotated(tx, tenant, &[(alg, told.clone())], now).await?;
+            }
             bump(tx, tenant, CacheKind::Key, now).await
         })
         .await?;
@@ -300,12 +307,22 @@ async fn promote(store: &Arc<Store>, tenant: TenantId, now: Micros) -> Result<Ve
                 .filter(signing_key::Column::Id.is_in(next.iter().map(|k| k.id)))
                 .exec(tx)
                 .await?;
-            bump(tx, tenant, CacheKind::Key, now).await?;
-            Ok(next.into_iter().map(|k| (k.alg, k.kid)).collect())
+            let next: Vec<_> = next.into_iter().map(|k| (k.alg, k.kid)).collect();
+            if !next.is_empty() {
+                bump(tx, tenant, CacheKind::Key, now).await?;
+                rotated(tx, tenant, &next, now).await?;
+            }
+            Ok(next)
         })
         .await?;
     store.cache.changed_here();
     Ok(promoted)
+}
+
+async fn rotated(tx: &Tx, tenant: TenantId, keys: &[(SigningAlg, String)], now: Micros) -> Result<()> {
+    let told: Vec<_> = keys.iter().map(|(alg, kid)| serde_json::json!({ "alg": alg, "kid": kid })).collect();
+    let event = Event::success(audit::kind::KEY_ROTATE).with(serde_json::json!({ "keys": told }));
+    audit::record(tx, &Origin::of_process(tenant, now), event).await
 }
 
 /// The algorithms whose newest key began before this instant.
@@ -348,6 +365,8 @@ pub async fn revoke(store: &Arc<Store>, tenant: TenantId, kid: &str) -> Result<b
                 .filter(signing_key::Column::Kid.eq(kid.clone()))
                 .exec(tx)
                 .await?;
+            let event = Event::success(audit::kind::KEY_REVOKE).with(serde_json::json!({ "kid": kid }));
+            audit::record(tx, &Origin::of_process(tenant, now), event).await?;
             bump(tx, tenant, CacheKind::Key, now).await
         })
         .await?;

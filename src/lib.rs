@@ -5,7 +5,7 @@
 //!
 //! - ground: [`config`], [`error`], [`clock`], [`locale`]
 //! - tools: [`seal`], [`hash`], [`jose`], [`db`], [`cache`], [`settings`], [`store`], [`page`], [`theme`], [`tenant`],
-//!   [`ctx`], [`keys`], [`once`], [`limit`], [`audit`], [`queue`]
+//!   [`ctx`], [`audit`], [`keys`], [`once`], [`limit`], [`queue`]
 //! - state: [`account`], [`client`], [`access`], [`grant`], [`app`], [`flow`], [`http`]
 //! - doors: [`oidc`], [`login`], [`me`], [`jobs`]
 //! - the frame: [`routes`], [`serve`], [`cli`]

@@ -51,6 +51,16 @@ impl MasterKey {
         })
     }
 
+    /// The key, when there is one; makes nothing.
+    ///
+    /// The error is as for [`MasterKey::load`].
+    pub fn find(config: &Config) -> Result<Option<Self>, String> {
+        match Self::configured(config) {
+            Some(key) => key.map(Some),
+            None => read(&config.server.data_dir.join(FILE)),
+        }
+    }
+
     /// The same for commands that must not make a key: a missing file is an error.
     pub fn load_existing(config: &Config) -> Result<Self, String> {
         Self::configured(config).unwrap_or_else(|| {

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::audit::{self, Event, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::{Db, Share, Target};
+use crate::db::Share;
 use crate::error::{Error, Result};
 use crate::hash::acceptable;
 use crate::http::door::door;
@@ -40,9 +40,7 @@ pub struct Ready {
 /// # Errors
 /// One line for the operator.
 pub async fn prepare(config: Config, clock: Clock) -> Result<Ready> {
-    let target = Target::parse(config.database.url.0.as_str(), config.data_dir()).map_err(Error::unavailable)?;
     make_directory(&config)?;
-    Db::migrate(&target).await?;
     let app = Arc::new(App::open(config, clock, Share::Alone).await?);
     let home = tenant::settle(&app.store, app.config()).await?;
     let id = match home {
@@ -61,7 +59,11 @@ pub async fn prepare(config: Config, clock: Clock) -> Result<Ready> {
     Ok(Ready { app, tenant: id, setup_url })
 }
 
-fn make_directory(config: &Config) -> Result<()> {
+/// Makes the data directory unless it is there.
+///
+/// # Errors
+/// One line that names it.
+pub fn make_directory(config: &Config) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let path = config.data_dir();
     if path.is_dir() {
@@ -214,6 +216,26 @@ pub async fn run(running: Running, jobs: Jobs) -> Result<()> {
     app.db().close().await;
     served?;
     if failed { Err(Error::unavailable("the database failed to commit")) } else { Ok(()) }
+}
+
+/// Does the jobs of servers that leave them to others, until it is told to stop (SIGTERM, SIGINT).
+///
+/// # Errors
+/// When its database failed.
+pub async fn work(app: Arc<App>) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+    tracing::info!("doing jobs");
+    tokio::select! {
+        () = jobs::work(app.clone()) => {}
+        // What was begun is taken up again when its lease ends.
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = app.db().until_broken() => return Err(Error::unavailable("the database failed to commit")),
+    }
+    app.db().close().await;
+    Ok(())
 }
 
 /// Whether this process does the jobs too.

@@ -15,8 +15,10 @@ use std::time::Duration;
 #[derive(Subcommand)]
 pub enum Client {
     /// Register an application; prints client_id and secret once
+    #[command(after_help = "Example:\n  keyward client create --name Wiki --redirect-uri https://wiki.example/cb")]
     Create(Box<Create>),
     /// Show all applications
+    #[command(after_help = "Example:\n  keyward client list --json")]
     List {
         #[command(flatten)]
         of: Of,
@@ -25,6 +27,7 @@ pub enum Client {
         json: bool,
     },
     /// Show one application
+    #[command(after_help = "Example:\n  keyward client show CLIENT_ID")]
     Show {
         #[command(flatten)]
         which: Which,
@@ -33,6 +36,7 @@ pub enum Client {
         json: bool,
     },
     /// Make a new secret; the one before goes on for a while
+    #[command(after_help = "Example:\n  keyward client rotate-secret CLIENT_ID --overlap-hours 1")]
     RotateSecret {
         #[command(flatten)]
         which: Which,
@@ -44,10 +48,13 @@ pub enum Client {
         json: bool,
     },
     /// Refuse an application everything until it is enabled again
+    #[command(after_help = "Example:\n  keyward client disable CLIENT_ID")]
     Disable(Which),
     /// Let a disabled application go on
+    #[command(after_help = "Example:\n  keyward client enable CLIENT_ID")]
     Enable(Which),
     /// Remove an application with its grants and consents
+    #[command(after_help = "Example:\n  keyward client delete CLIENT_ID")]
     Delete(Which),
 }
 

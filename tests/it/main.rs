@@ -7,4 +7,6 @@
 
 mod support;
 
+mod cli;
 mod code_flow;
+mod crash;

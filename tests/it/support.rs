@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod database;
+pub mod process;
 pub mod rp;
 
 pub use browser::Browser;

@@ -19,15 +19,30 @@ pub struct Page {
 }
 
 pub fn http() -> reqwest::Client {
+    client().build().unwrap()
+}
+
+fn client() -> reqwest::ClientBuilder {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none())
 }
 
 impl Browser {
     pub fn new(server: &Server) -> Self {
-        let url = url::Url::parse(&server.issuer).unwrap();
+        Self::at(&server.issuer)
+    }
+
+    /// One that visits a server in another process.
+    pub fn at(issuer: &str) -> Self {
+        let url = url::Url::parse(issuer).unwrap();
         Self { http: http(), origin: url.origin().ascii_serialization(), cookies: BTreeMap::new() }
+    }
+
+    /// One that opens a connection for each request: after a kill none is left that only seems to be open.
+    pub fn unpooled(issuer: &str) -> Self {
+        let http = client().pool_max_idle_per_host(0).build().unwrap();
+        Self { http, ..Self::at(issuer) }
     }
 
     pub async fn get(&mut self, url: &str) -> Page {
@@ -43,6 +58,16 @@ impl Browser {
     }
 
     pub async fn send(&mut self, method: Method, url: &str, form: Option<&[(&str, &str)]>) -> Page {
+        self.try_send(method, url, form).await.unwrap()
+    }
+
+    /// For a server that may be killed meanwhile.
+    pub async fn try_send(
+        &mut self,
+        method: Method,
+        url: &str,
+        form: Option<&[(&str, &str)]>,
+    ) -> reqwest::Result<Page> {
         let url = self.absolute(url);
         let mut request = self.http.request(method, &url).header("accept-language", "en");
         if !self.cookies.is_empty() {
@@ -52,12 +77,12 @@ impl Browser {
         if let Some(form) = form {
             request = request.header("origin", &self.origin).header("sec-fetch-site", "same-origin").form(form);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         for line in response.headers().get_all(SET_COOKIE) {
             self.keep(line);
         }
         let (status, headers) = (response.status(), response.headers().clone());
-        Page { status, headers, body: response.text().await.unwrap(), url }
+        Ok(Page { status, headers, body: response.text().await?, url })
     }
 
     fn keep(&mut self, line: &HeaderValue) {
