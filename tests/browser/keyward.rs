@@ -22,7 +22,7 @@ pub struct Registered {
 }
 
 impl Keyward {
-    /// Starts it on a free port and returns when it listens.
+    /// Starts it on a free port and returns when it is ready: it listens before it has made everything.
     pub fn start(home: &Path, public_url: &str, environment: &[(&str, &str)]) -> Self {
         let data = home.join("data");
         let port = free_port();
@@ -34,6 +34,7 @@ impl Keyward {
         command.args(["--listen", &format!("127.0.0.1:{port}"), "--public-url", public_url]);
         let mut running = Running::start(command, &home.join("keyward.log"));
         running.listens_on(port);
+        running.says("Ready in");
         Self { _running: running, data, port }
     }
 

@@ -28,7 +28,7 @@ use tempfile::TempDir;
 
 const EMAIL: &str = "ada@example.com";
 const NAME: &str = "Ada Lovelace";
-const PASSWORD: &str = "correct horse battery staple";
+const PASSWORD: &str = "seven quiet llamas by the sea";
 const LONG: &str = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh & Sons";
 
 /// All that one test needs; dropped from the top.

@@ -35,6 +35,12 @@ impl Running {
         assert!(ready, "nothing listens on port {port}; it said:\n{}", self.log());
     }
 
+    /// Returns when it has said this.
+    pub fn says(&mut self, what: &str) {
+        let said = wait(Duration::from_secs(30), || self.log().contains(what));
+        assert!(said, "it never said {what:?}, but:\n{}", self.log());
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -4,9 +4,12 @@
 
 // Names of tests are sentences with their clause: `a_code_works_once__rfc6749_4_1_2`.
 #![allow(non_snake_case)]
+// What fails here fails a test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
 mod cli;
 mod code_flow;
 mod crash;
+mod licences;
