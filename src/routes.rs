@@ -96,13 +96,23 @@ async fn ready(app: App) -> HttpResponse {
 async fn asset(app: App, req: HttpRequest, file: web::Path<String>) -> Result<HttpResponse> {
     let file = file.into_inner();
     if let Some(asset) = app.theme.asset(&format!("/assets/{file}")) {
-        return Ok(HttpResponse::Ok()
+        let mut response = HttpResponse::Ok();
+        response
             .insert_header((header::CONTENT_TYPE, asset.content_type))
             .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
-            .insert_header((header::ETAG, asset.etag.clone()))
-            .body(asset.bytes));
+            .insert_header((header::VARY, "Accept-Encoding"));
+        return Ok(match asset.gzip.filter(|_| takes_gzip(&req)) {
+            Some(packed) => response.insert_header((header::CONTENT_ENCODING, "gzip")).body(packed),
+            None => response.insert_header((header::ETAG, asset.etag)).body(asset.bytes),
+        });
     }
     operators_file(&app, &req, &file).await
+}
+
+/// RFC 9110 section 12.5.3, as far as browsers write it.
+fn takes_gzip(req: &HttpRequest) -> bool {
+    let accepted = req.headers().get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or("");
+    accepted.split(',').any(|c| c.trim() == "gzip")
 }
 
 /// Pictures and fonts, by a short list of types: nothing that runs or frames.

@@ -72,7 +72,8 @@ pub enum SigningKeys {
     Revoke {
         #[command(flatten)]
         of: Of,
-        /// The key's id
+        /// The key's id; it may begin with a hyphen
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }

@@ -8,13 +8,18 @@ use super::Files;
 use super::color::{Palette, hex};
 use crate::config::Color;
 use actix_web::web::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::io::Write;
 
 /// A file and what a handler says about it.
 #[derive(Clone, Debug)]
 pub struct Asset {
     pub bytes: Bytes,
+    /// The same, packed (RFC 1952), where that is worth it.
+    pub gzip: Option<Bytes>,
     pub content_type: &'static str,
     /// The strong entity tag (RFC 9110 section 8.8.3), in its quotes.
     pub etag: String,
@@ -43,7 +48,7 @@ impl Assets {
         let asset = Asset::new(bytes, content_type(kind));
         let hashed = format!("/assets/{stem}-{}.{kind}", asset.hash());
         self.names.insert(format!("{stem}.{kind}"), hashed.clone());
-        self.served.insert(hashed, asset);
+        self.served.insert(hashed, asset.packed());
     }
 
     /// Where a file is served.
@@ -59,7 +64,15 @@ impl Assets {
 impl Asset {
     fn new(bytes: Vec<u8>, content_type: &'static str) -> Self {
         let etag = format!("\"{}\"", hash8(&bytes));
-        Self { bytes: Bytes::from(bytes), content_type, etag }
+        Self { bytes: Bytes::from(bytes), gzip: None, content_type, etag }
+    }
+
+    fn packed(self) -> Self {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+        let packed = packer.write_all(&self.bytes).and_then(|()| packer.finish());
+        // Below a kilobyte it all fits into one packet anyway.
+        let gzip = packed.ok().filter(|p| self.bytes.len() > 1024 && p.len() < self.bytes.len()).map(Bytes::from);
+        Self { gzip, ..self }
     }
 
     /// Eight hexadecimal digits of the SHA-256 of the bytes.

@@ -187,7 +187,9 @@ impl Browser {
             let screen = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500 });
             self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
             for scheme in ["light", "dark"] {
-                let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+                // Without motion, so that no picture is taken in the middle of a change of colours.
+                let still = json!({ "name": "prefers-reduced-motion", "value": "reduce" });
+                let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }, still] });
                 self.devtools("Emulation.setEmulatedMedia", media).await;
                 let broad = self.run("return document.documentElement.scrollWidth").await;
                 assert!(broad.as_u64() <= Some(width.into()), "{name} is {broad} px broad at {width} px");
