@@ -25,7 +25,7 @@ pub struct Act<'a> {
     pub hold: Hold,
 }
 
-/// Whether the person's row stays as it is until the caller's transaction ends: a refusal that commits while tokens are
+/// Whether the rows of person and session stay as they are until the caller's transaction ends: a refusal that commits while tokens are
 /// being made waits for them or is seen by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
@@ -94,7 +94,10 @@ pub async fn may_act(conn: &impl ConnectionTrait, act: Act<'_>) -> Result<Result
         allowed.user = Some(user);
     }
     if let Some(id) = act.session {
-        let row = session::find(conn, act.tenant.id, id, act.now).await?;
+        let row = match act.hold {
+            Hold::Row => session::held(conn, act.tenant.id, id, act.now).await?,
+            Hold::Nothing => session::find(conn, act.tenant.id, id, act.now).await?,
+        };
         let Some(row) = row.filter(|r| act.user.is_none_or(|u| u == r.user_id)) else {
             return Ok(Err(Denied::SessionEnded));
         };

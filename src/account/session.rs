@@ -83,6 +83,19 @@ pub async fn find(
     Ok(live(tenant, now).filter(session::Column::Id.eq(id)).one(conn).await?)
 }
 
+/// The same, locked until the transaction ends: a sign-out waits for what is being made of the session, and ends that too.
+///
+/// # Errors
+/// The database's.
+pub async fn held(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: SessionId,
+    now: Micros,
+) -> Result<Option<session::Model>> {
+    Ok(live(tenant, now).filter(session::Column::Id.eq(id)).lock_exclusive().one(conn).await?)
+}
+
 /// The live sessions of a person in every browser, the last used first.
 ///
 /// # Errors
