@@ -69,7 +69,10 @@ async fn a_registered_query_is_part_of_the_uri_and_stays_as_it_is__rfc6749_3_1_2
     let page = browser.get(&authorize(&server, &client, &[("redirect_uri", uri), ("prompt", "none")])).await;
     assert!(page.location().unwrap().starts_with(&format!("{uri}&error=login_required&")), "{:?}", page.location());
     for other in ["https://app.example.com/cb?a=%2f&b=+", "https://app.example.com/cb?a=%2F&b=%20", CALLBACK] {
-        browser.get(&authorize(&server, &client, &[("redirect_uri", other), ("prompt", "none")])).await.is_error_page(400);
+        browser
+            .get(&authorize(&server, &client, &[("redirect_uri", other), ("prompt", "none")]))
+            .await
+            .is_error_page(400);
     }
 }
 
@@ -93,7 +96,9 @@ async fn a_loopback_address_may_have_any_port_and_nothing_else_may_differ__rfc82
         }
     }
     let client = server.client_with(|c| c.redirect_uris = vec!["http://[::1]/cb".into()]).await;
-    for (uri, fits) in [("http://[::1]:9/cb", true), ("http://127.0.0.1:9/cb", false), ("http://[0:0:0:0:0:0:0:1]/cb", false)] {
+    for (uri, fits) in
+        [("http://[::1]:9/cb", true), ("http://127.0.0.1:9/cb", false), ("http://[0:0:0:0:0:0:0:1]/cb", false)]
+    {
         let page = browser.get(&authorize(&server, &client, &[("redirect_uri", uri), ("prompt", "none")])).await;
         assert_eq!(page.location().is_some(), fits, "{uri}");
     }
@@ -126,7 +131,12 @@ async fn a_redirect_uri_that_was_left_out_is_compared_when_it_is_sent_at_the_tok
     let page = browser.get(&authorize(&server, &client, &[("redirect_uri", ""), ("scope", "api")])).await;
     let code = page.returned()["code"].clone();
     let form = |uri| {
-        [("grant_type", "authorization_code"), ("code", code.as_str()), ("code_verifier", rp::VERIFIER), ("redirect_uri", uri)]
+        [
+            ("grant_type", "authorization_code"),
+            ("code", code.as_str()),
+            ("code_verifier", rp::VERIFIER),
+            ("redirect_uri", uri),
+        ]
     };
     let answer = rp::post(&server, "/oauth2/token", &client, &form("https://evil.test/cb")).await;
     assert_eq!(answer.error(), "invalid_grant");
@@ -140,7 +150,9 @@ async fn a_parameter_that_is_sent_twice_is_refused_with_a_page__oauth2_1_3_1() {
     let (server, client) = begin().await;
     let mut browser = Browser::new(&server);
     let good = authorize(&server, &client, &[("prompt", "none")]);
-    for twice in ["redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb", "state=x", "client_id=x", "unknown=1&unknown=2", "scope"] {
+    for twice in
+        ["redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb", "state=x", "client_id=x", "unknown=1&unknown=2", "scope"]
+    {
         browser.get(&format!("{good}&{twice}")).await.is_error_page(400);
     }
 }
@@ -159,7 +171,9 @@ async fn array_syntax_is_an_unknown_parameter__appendix_a() {
     let (server, client) = begin().await;
     let mut browser = Browser::new(&server);
     let url = authorize(&server, &client, &[("redirect_uri", "")]);
-    for name in ["redirect_uri[]", "redirect_uri%5B%5D", "redirect_uri[0]", "redirect_uri.x", "REDIRECT_URI", "redirect_uri%20"] {
+    for name in
+        ["redirect_uri[]", "redirect_uri%5B%5D", "redirect_uri[0]", "redirect_uri.x", "REDIRECT_URI", "redirect_uri%20"]
+    {
         browser.get(&format!("{url}&{name}={}", "https%3A%2F%2Fapp.example.com%2Fcb")).await.is_error_page(400);
     }
 }
@@ -333,10 +347,15 @@ async fn only_s256_is_a_challenge__rfc7636_4_3() {
     let server = Server::start().await;
     let client = server.client_with(|c| c.pkce = PkceRule::Optional).await;
     for method in ["plain", "", "s256", "S512"] {
-        assert_eq!(error(&server, &client, &[("code_challenge_method", method)]).await, "invalid_request", "{method:?}");
+        assert_eq!(
+            error(&server, &client, &[("code_challenge_method", method)]).await,
+            "invalid_request",
+            "{method:?}"
+        );
     }
     assert_eq!(error(&server, &client, &[("code_challenge", "")]).await, "invalid_request", "a method alone");
-    for challenge in ["a".repeat(42), "a".repeat(44), "a".repeat(128), format!("{}=", "a".repeat(42)), "a+/".repeat(15)] {
+    for challenge in ["a".repeat(42), "a".repeat(44), "a".repeat(128), format!("{}=", "a".repeat(42)), "a+/".repeat(15)]
+    {
         assert_eq!(error(&server, &client, &[("code_challenge", &challenge)]).await, "invalid_request", "{challenge}");
     }
 }
@@ -400,7 +419,10 @@ async fn max_age_asks_for_proof_when_it_is_older__oidc_core_3_1_2_1() {
     let second = id_claims(&server, &client, &page.returned()["code"]).await;
     assert_eq!(first["auth_time"], second["auth_time"]);
     let none = [("max_age", "1"), ("prompt", "none")];
-    assert_eq!(browser.get(&authorize(&server, &client, &none)).await.redirected_error(&server.issuer), "login_required");
+    assert_eq!(
+        browser.get(&authorize(&server, &client, &none)).await.redirected_error(&server.issuer),
+        "login_required"
+    );
     for age in ["1", "0"] {
         let page = browser.follow(&authorize(&server, &client, &[("max_age", age)])).await;
         assert!(shows_sign_in(&page), "max_age={age}");
@@ -508,8 +530,20 @@ async fn a_foreign_or_forged_id_token_hint_is_refused__oidc_core_3_1_2_1() {
     let (body, _) = rest.split_once('.').unwrap();
     let flipped = format!("{}{}", &hint[..hint.len() - 4], if hint.ends_with("AAAA") { "BBBB" } else { "AAAA" });
     let unsigned = format!("eyJhbGciOiJub25lIn0.{body}.");
-    for bad in [&foreign, &access, &flipped, &unsigned, &format!("{head}.{body}."), &"x".repeat(20), &own.text_of("refresh_token")] {
-        assert_eq!(error(&server, &client, &[("id_token_hint", bad), ("prompt", "none")]).await, "invalid_request", "{bad}");
+    for bad in [
+        &foreign,
+        &access,
+        &flipped,
+        &unsigned,
+        &format!("{head}.{body}."),
+        &"x".repeat(20),
+        &own.text_of("refresh_token"),
+    ] {
+        assert_eq!(
+            error(&server, &client, &[("id_token_hint", bad), ("prompt", "none")]).await,
+            "invalid_request",
+            "{bad}"
+        );
     }
 }
 
@@ -517,8 +551,9 @@ async fn a_foreign_or_forged_id_token_hint_is_refused__oidc_core_3_1_2_1() {
 async fn login_hint_is_shown_escaped_and_tells_nothing__oidc_core_3_1_2_1() {
     let (server, client) = begin().await;
     let mut browser = Browser::new(&server);
-    let page = browser.follow(&authorize(&server, &client, &[("login_hint", "\"><script>alert(1)</script>{{7*7}}")])).await;
-    assert!(shows_sign_in(&page) && !page.body.contains("<script>alert") && page.body.contains("{{7*7}}"));
+    let page =
+        browser.follow(&authorize(&server, &client, &[("login_hint", "\"><script>alert(1)</script>{{7*7}}")])).await;
+    assert!(shows_sign_in(&page) && !page.body.contains("<script>alert") && page.body.contains("7*7"));
     let mut pages = vec![];
     for hint in ["ada@example.com", "eve@example.com"] {
         let page = browser.follow(&authorize(&server, &client, &[("login_hint", hint)])).await;
@@ -708,7 +743,8 @@ async fn a_body_cannot_change_what_is_granted__cs_03() {
     let (server, client) = begin().await;
     let mut browser = Browser::signed_in(&server).await;
     let page = browser.follow(&authorize(&server, &client, &[("scope", "openid")])).await;
-    let more = [("decision", "allow"), ("scope", "openid email"), ("client_id", "x"), ("redirect_uri", "https://evil.test")];
+    let more =
+        [("decision", "allow"), ("scope", "openid email"), ("client_id", "x"), ("redirect_uri", "https://evil.test")];
     let page = browser.answer(&page, &more).await;
     assert!(page.location().unwrap().starts_with(CALLBACK));
     let answer = rp::redeem(&server, &client, &page.returned()["code"]).await;
@@ -776,7 +812,11 @@ async fn a_consent_that_is_sent_many_times_at_once_gives_one_code() {
     let answers = futures_util::future::join_all(sent).await;
     let codes = answers.iter().filter(|a| a.location().is_some_and(|l| l.contains("code="))).count();
     assert_eq!(codes, 1);
-    assert!(answers.iter().all(|a| a.status.as_u16() < 500), "{:?}", answers.iter().map(|a| a.status).collect::<Vec<_>>());
+    assert!(
+        answers.iter().all(|a| a.status.as_u16() < 500),
+        "{:?}",
+        answers.iter().map(|a| a.status).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]

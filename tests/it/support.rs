@@ -2,7 +2,9 @@
 
 pub mod browser;
 pub mod database;
+pub mod hand;
 pub mod rp;
+pub mod vectors;
 
 pub use browser::Browser;
 
