@@ -6,3 +6,5 @@ mod support;
 
 mod authorize;
 mod code_flow;
+mod refresh;
+mod token;

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod database;
 pub mod hand;
+pub mod jwt;
 pub mod rp;
 pub mod vectors;
 
@@ -119,6 +120,11 @@ impl Server {
             database,
             environment,
         }
+    }
+
+    /// Whether the database is a file that only one node can have.
+    pub fn on_a_file(&self) -> bool {
+        self.database.is_file()
     }
 
     pub fn url(&self, path: &str) -> String {
