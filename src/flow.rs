@@ -353,7 +353,7 @@ async fn finish(
                 acr: session.acr,
             };
             let redemption = Redemption {
-                redirect_uri: application.redirect_uri.clone(),
+                redirect_uri: (!application.redirect_uri_left_out).then(|| application.redirect_uri.clone()),
                 code_challenge: application.code_challenge.clone(),
             };
             ctx.tenant.mark_issued(tx, now).await?;

@@ -35,7 +35,8 @@ pub struct Bound {
 /// How a code must be redeemed.
 #[derive(Clone, Debug)]
 pub struct Redemption {
-    pub redirect_uri: String,
+    /// None when the authorization request left it out.
+    pub redirect_uri: Option<String>,
     pub code_challenge: Option<String>,
 }
 
@@ -61,7 +62,7 @@ pub async fn put_code(
         user_id: Set(bound.user),
         session_id: Set(bound.session),
         issuer: Set(bound.issuer),
-        redirect_uri: Set(redemption.redirect_uri),
+        redirect_uri: Set(redemption.redirect_uri.unwrap_or_default()),
         code_challenge: Set(redemption.code_challenge),
         nonce: Set(bound.nonce),
         scopes: Set(bound.scopes),

@@ -205,7 +205,8 @@ pub async fn run(running: Running, jobs: Jobs) -> Result<()> {
         broken.db().until_broken().await;
         // The page cache cannot be trusted after a failed commit: what is on disk is what counts, after a restart.
         tracing::error!("the database failed to commit; the process ends so that it can be started again");
-        handle.stop(false).await;
+        // In order, so that everybody whose commit failed hears it.
+        handle.stop(true).await;
     });
     let served = server.await.map_err(Error::internal);
     watch.abort();

@@ -14,6 +14,7 @@ pub struct Model {
     pub user_id: UserId,
     pub session_id: SessionId,
     pub issuer: String,
+    /// Empty when the authorization request left it out.
     pub redirect_uri: String,
     pub code_challenge: Option<String>,
     pub nonce: Option<String>,

@@ -48,6 +48,10 @@ pub struct Application {
     pub client_id: String,
     pub issuer: String,
     pub redirect_uri: String,
+    /// The request named none: the registered one was meant, and the token request need not name it either (RFC 6749
+    /// section 4.1.3).
+    #[serde(default)]
+    pub redirect_uri_left_out: bool,
     pub state: Option<String>,
     pub nonce: Option<String>,
     pub scopes: Scopes,

@@ -132,6 +132,7 @@ mod tests {
             client_id: "c".into(),
             issuer: "https://i".into(),
             redirect_uri: "https://a/cb".into(),
+            redirect_uri_left_out: false,
             state: None,
             nonce: None,
             scopes: Scopes::of(["openid"]),

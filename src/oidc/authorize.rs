@@ -122,7 +122,11 @@ async fn read(app: &Process, ctx: &Ctx, (client, to): (&Arc<Client>, &ReturnTo),
     }
     let prompt = prompts(params)?;
     let max_age = match params.get("max_age") {
-        Some(text) => Some(text.parse::<u32>().map(u64::from).map_err(|_| bad("max_age must be a number of seconds"))?),
+        // Digits alone: the number's parser would take a sign too.
+        Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(text.parse::<u32>().map(u64::from).map_err(|_| bad("max_age must be a number of seconds"))?)
+        }
+        Some(_) => return Err(bad("max_age must be a number of seconds")),
         None => None,
     };
     let subject = match params.get("id_token_hint") {
@@ -135,6 +139,7 @@ async fn read(app: &Process, ctx: &Ctx, (client, to): (&Arc<Client>, &ReturnTo),
             client_id: client.id().to_owned(),
             issuer: ctx.issuer.to_string(),
             redirect_uri: to.redirect_uri().to_owned(),
+            redirect_uri_left_out: params.get("redirect_uri").is_none(),
             state: params.owned("state"),
             nonce,
             scopes,

@@ -109,6 +109,8 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
         return Ok(Err("revoked"));
     }
     let now = app.store.now();
+    // A client's own token tells whole seconds, so that one of this very second counts as made at its end; never after now.
+    let mut since = Micros(issued.0.saturating_add(999_999)).min(now);
     let user = match grant_of(jti) {
         Some(id) => {
             let Some(row) = grant::find_grant(conn, ctx.tenant.id, id).await? else {
@@ -120,12 +122,12 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
             if row.client != client.key() {
                 return Ok(Err("of another client"));
             }
+            // As its refresh tokens: what came of a grant from before is dead, to the microsecond.
+            since = row.created_at;
             Some(row.user_id)
         }
         None => None,
     };
-    // A token tells whole seconds, so that one of this very second counts as made at its end; never after now.
-    let since = Micros(issued.0.saturating_add(999_999)).min(now);
     let act = Act { tenant: &ctx.tenant, client: Some(&client), user, session: None, since, now, hold: Hold::Nothing };
     let allowed = match may_act(conn, act).await? {
         Ok(allowed) => allowed,

@@ -66,7 +66,11 @@ fn read(req: &HttpRequest, form: &Params) -> Result<(String, Presented, Challeng
     if ["client_secret", "client_assertion", "code", "refresh_token", "token"].iter().any(|n| query.raw(n).is_some()) {
         return Err(bad("credentials must not stand in the address"));
     }
-    let header = req.headers().get(header::AUTHORIZATION).map(|h| h.to_str().unwrap_or(""));
+    let mut headers = req.headers().get_all(header::AUTHORIZATION);
+    let header = headers.next().map(|h| h.to_str().unwrap_or(""));
+    if headers.next().is_some() {
+        return Err(bad("two Authorization headers"));
+    }
     let basic = header
         .filter(|h| h.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")))
         .map(|h| h[6..].trim());

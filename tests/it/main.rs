@@ -9,7 +9,10 @@
 
 mod support;
 
+mod authorize;
 mod cli;
 mod code_flow;
 mod crash;
 mod licences;
+mod refresh;
+mod token;

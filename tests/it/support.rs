@@ -2,8 +2,11 @@
 
 pub mod browser;
 pub mod database;
+pub mod hand;
+pub mod jwt;
 pub mod process;
 pub mod rp;
+pub mod vectors;
 
 pub use browser::Browser;
 
@@ -118,6 +121,11 @@ impl Server {
             database,
             environment,
         }
+    }
+
+    /// Whether the database is a file that only one node can have.
+    pub fn on_a_file(&self) -> bool {
+        self.database.is_file()
     }
 
     pub fn url(&self, path: &str) -> String {

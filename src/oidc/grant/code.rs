@@ -6,7 +6,7 @@
 use crate::access::{Act, Hold, may_act};
 use crate::app::App;
 use crate::audit::{self, Event, Origin};
-use crate::client::Client;
+use crate::client::{Client, matches};
 use crate::ctx::Ctx;
 use crate::error::{Code, Error, Protocol, Result};
 use crate::grant::{self, Bound, Terms};
@@ -107,8 +107,12 @@ fn check(row: &code::Model, (ctx, client): (&Ctx, &Client), form: &Params, verif
     if row.issuer != *ctx.issuer {
         return Err(refused("of another issuer"));
     }
-    // RFC 6749 section 4.1.3: the very URI of the authorization request.
-    if form.get("redirect_uri") != Some(&row.redirect_uri) {
+    // RFC 6749 section 4.1.3: the very URI of the authorization request; where that left it out, none or the registered one.
+    let fits = match (form.get("redirect_uri"), row.redirect_uri.as_str()) {
+        (sent, "") => sent.is_none_or(|uri| matches(&client.redirect_uris, uri).is_some()),
+        (sent, wanted) => sent == Some(wanted),
+    };
+    if !fits {
         return Err(refused("another redirect_uri"));
     }
     match (&row.code_challenge, verifier) {

@@ -5,6 +5,7 @@ use reqwest::header::{HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 use std::collections::BTreeMap;
 
+#[derive(Clone)]
 pub struct Browser {
     http: reqwest::Client,
     origin: String,
@@ -68,14 +69,40 @@ impl Browser {
         url: &str,
         form: Option<&[(&str, &str)]>,
     ) -> reqwest::Result<Page> {
+        let origin = self.origin.clone();
+        let headers = [("origin", origin.as_str()), ("sec-fetch-site", "same-origin")];
+        self.try_send_with(method, url, form, if form.is_some() { &headers } else { &[] }).await
+    }
+
+    /// With these headers instead of those that a browser sends from our own pages.
+    pub async fn send_with(
+        &mut self,
+        method: Method,
+        url: &str,
+        form: Option<&[(&str, &str)]>,
+        headers: &[(&str, &str)],
+    ) -> Page {
+        self.try_send_with(method, url, form, headers).await.unwrap()
+    }
+
+    async fn try_send_with(
+        &mut self,
+        method: Method,
+        url: &str,
+        form: Option<&[(&str, &str)]>,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Result<Page> {
         let url = self.absolute(url);
         let mut request = self.http.request(method, &url).header("accept-language", "en");
         if !self.cookies.is_empty() {
             let line: Vec<String> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
             request = request.header("cookie", line.join("; "));
         }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(form) = form {
-            request = request.header("origin", &self.origin).header("sec-fetch-site", "same-origin").form(form);
+            request = request.form(form);
         }
         let response = request.send().await?;
         for line in response.headers().get_all(SET_COOKIE) {
@@ -128,7 +155,16 @@ impl Browser {
 
     /// Signs in on the page that asks for it.
     pub async fn sign_in(&mut self, page: &Page) -> Page {
-        self.answer(page, &[("identifier", EMAIL), ("password", PASSWORD), ("decision", "continue")]).await
+        self.sign_in_as(page, EMAIL).await
+    }
+
+    pub async fn sign_in_as(&mut self, page: &Page, email: &str) -> Page {
+        self.answer(page, &[("identifier", email), ("password", PASSWORD), ("decision", "continue")]).await
+    }
+
+    /// The session's secret, as its cookie holds it.
+    pub fn session(&self) -> Option<String> {
+        self.cookies.iter().find(|(name, _)| name.contains("sid-")).map(|(_, value)| value.clone())
     }
 
     /// Signs in to the account.
@@ -145,6 +181,27 @@ impl Browser {
 impl Page {
     pub fn location(&self) -> Option<String> {
         self.headers.get(LOCATION).map(|v| v.to_str().unwrap().to_owned())
+    }
+
+    pub fn title(&self) -> &str {
+        self.body.split("<title>").nth(1).and_then(|t| t.split('<').next()).unwrap_or(&self.body)
+    }
+
+    /// A page for a person that ends here: no redirect.
+    pub fn is_error_page(&self, status: u16) {
+        assert_eq!(self.status, status, "{} {:?}", self.title(), self.location());
+        assert_eq!(self.location(), None);
+        assert_eq!(self.headers["content-type"], "text/html; charset=utf-8");
+        assert!(self.body.contains("<h1"), "{}", self.body);
+    }
+
+    /// What an error tells the application, by redirect, with what each such answer has.
+    pub fn redirected_error(&self, issuer: &str) -> String {
+        assert_eq!(self.status, 303, "{}", self.body);
+        let returned = self.returned();
+        assert_eq!(returned.get("iss").map(String::as_str), Some(issuer), "RFC 9207 section 2");
+        assert!(!returned.contains_key("code"));
+        returned["error"].clone()
     }
 
     /// Parameters of the location that a redirect leads to.

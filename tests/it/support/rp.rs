@@ -149,3 +149,13 @@ pub async fn tokens(server: &Server, client: &Registered) -> Answer {
 pub fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
+
+/// An authorization request whose query is written out in full.
+pub fn authorize_raw(server: &Server, query: &str) -> String {
+    format!("{}/oauth2/authorize?{query}", server.issuer)
+}
+
+/// Redeems what a browser came back with and reads the ID token.
+pub async fn id_claims(server: &Server, client: &Registered, code: &str) -> Value {
+    claims(&redeem(server, client, code).await.text_of("id_token"))
+}
