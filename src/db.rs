@@ -186,6 +186,11 @@ impl Db {
         broken.wait_for(|broken| *broken).await.ok();
     }
 
+    /// Writes that wait for their turn; none on PostgreSQL and MariaDB, where they wait for connections.
+    pub fn waiting(&self) -> usize {
+        self.door.as_ref().map_or(0, Door::waiting)
+    }
+
     /// Makes the next commit fail as an I/O error would: nothing of it stays.
     #[doc(hidden)]
     pub fn fail_next_commit(&self) {

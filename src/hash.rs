@@ -10,7 +10,7 @@
 
 mod policy;
 
-pub use policy::acceptable;
+pub use policy::{acceptable, in_words};
 
 use crate::config;
 use crate::error::{Error, Result};

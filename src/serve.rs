@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Share;
 use crate::error::{Error, Result};
-use crate::hash::acceptable;
+use crate::hash::{acceptable, in_words};
 use crate::http::door::door;
 use crate::keys::{self, Start};
 use crate::oidc::metadata::order_key;
@@ -97,7 +97,8 @@ async fn first_administrator(app: &Arc<App>, tenant: TenantId) -> Result<Option<
         let password = bootstrap.password.0.clone();
         let wrong = |says: &str| Error::unavailable(format!("bootstrap: {says}"));
         let identifier = Identifier::email(&email).ok_or_else(|| wrong("the e-mail address is none"))?;
-        acceptable(&password, &[&email], app.config().password.min_length).map_err(wrong)?;
+        let least = app.config().password.min_length;
+        acceptable(&password, &[&email], least).map_err(|id| wrong(&in_words(id, least)))?;
         let phc = app.passwords.hash(&password).await?;
         let person = NewPerson {
             name: email.split('@').next().unwrap_or("Administrator").to_owned(),

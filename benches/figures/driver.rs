@@ -56,7 +56,8 @@ fn command(dir: &TempDir, port: u16, args: &[&str]) -> Command {
 
 fn spawn(dir: &TempDir, port: u16) -> (Child, Duration) {
     let began = Instant::now();
-    let child = command(dir, port, &["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("make release first");
+    let child =
+        command(dir, port, &["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("make release first");
     while !answers(port) {
         assert!(began.elapsed() < Duration::from_secs(20), "the server does not start");
         std::thread::sleep(Duration::from_millis(1));
@@ -66,7 +67,10 @@ fn spawn(dir: &TempDir, port: u16) -> (Child, Duration) {
 
 fn answers(port: u16) -> bool {
     let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-    let asked = write!(socket, "GET /.well-known/openid-configuration HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
+    let asked = write!(
+        socket,
+        "GET /.well-known/openid-configuration HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
+    );
     let mut text = String::new();
     asked.is_ok() && socket.read_to_string(&mut text).is_ok() && text.starts_with("HTTP/1.1 200")
 }
@@ -100,7 +104,12 @@ impl Server {
     }
 
     fn say(&self, args: &[&str], input: &str) -> Value {
-        let mut child = command(&self.dir, self.port, args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command(&self.dir, self.port, args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let out = child.wait_with_output().unwrap();
         assert!(out.status.success(), "{args:?}");
@@ -135,7 +144,10 @@ pub fn starts(server: &Server) -> String {
     let after = server.resident_mb();
     server.stop();
     let size = std::fs::metadata(BINARY).unwrap().len() / 1_000_000;
-    format!("start to first 200 on an existing database: {} ms (median of 5)\nresident five seconds after start: {idle} MB; after 200 logins: {after} MB\nbinary: {size} MB", times[2].as_millis())
+    format!(
+        "start to first 200 on an existing database: {} ms (median of 5)\nresident five seconds after start: {idle} MB; after 200 logins: {after} MB\nbinary: {size} MB",
+        times[2].as_millis()
+    )
 }
 
 pub struct Connection {
@@ -152,7 +164,9 @@ pub struct Answer {
 
 impl Answer {
     fn header(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.head.lines().filter_map(move |l| l.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v))
+        self.head
+            .lines()
+            .filter_map(move |l| l.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v))
     }
 
     fn text(&self, name: &str) -> String {
@@ -169,7 +183,11 @@ impl Connection {
     }
 
     pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
-        let form = if body.is_empty() { String::new() } else { format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len()) };
+        let form = if body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len())
+        };
         let text = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\n{headers}{form}\r\n{body}", self.port);
         self.socket.write_all(text.as_bytes()).unwrap();
         self.buffer.clear();
@@ -183,7 +201,12 @@ impl Connection {
             self.buffer.extend_from_slice(&chunk[..n]);
         };
         let head = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
-        let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ").map(|n| n.trim().parse::<usize>().unwrap())).unwrap_or(0);
+        let length = head
+            .lines()
+            .find_map(|l| {
+                l.to_ascii_lowercase().strip_prefix("content-length: ").map(|n| n.trim().parse::<usize>().unwrap())
+            })
+            .unwrap_or(0);
         while self.buffer.len() < end + 4 + length {
             let n = self.socket.read(&mut chunk).unwrap();
             assert!(n > 0, "the server closed the connection");
@@ -251,21 +274,61 @@ fn login(connection: &mut Connection, jar: &mut BTreeMap<String, String>, n: usi
 
 impl Driver {
     pub fn prepare(server: &Server) -> Self {
-        let machine = |alg| server.say(&["client", "create", "--name", "m", "--grant", "client_credentials", "--scope", "api", "--access-token-signed-response-alg", alg, "--json"], "");
-        let web = server.say(&["client", "create", "--name", "w", "--redirect-uri", CALLBACK, "--first-party", "--json"], "");
+        let machine = |alg| {
+            server.say(
+                &[
+                    "client",
+                    "create",
+                    "--name",
+                    "m",
+                    "--grant",
+                    "client_credentials",
+                    "--scope",
+                    "api",
+                    "--access-token-signed-response-alg",
+                    alg,
+                    "--json",
+                ],
+                "",
+            )
+        };
+        let web =
+            server.say(&["client", "create", "--name", "w", "--redirect-uri", CALLBACK, "--first-party", "--json"], "");
         for n in 0..USERS {
             let email = format!("user{n}@example.com");
-            server.say(&["user", "create", "--email", &email, "--name", "Bench", "--password-stdin", "--email-verified", "--json"], PASSWORD);
+            server.say(
+                &[
+                    "user",
+                    "create",
+                    "--email",
+                    &email,
+                    "--name",
+                    "Bench",
+                    "--password-stdin",
+                    "--email-verified",
+                    "--json",
+                ],
+                PASSWORD,
+            );
         }
-        let mut driver =
-            Self { rs256: basic(&machine("RS256")), es256: basic(&machine("ES256")), web: basic(&web), web_id: web["client_id"].as_str().unwrap().to_owned(), people: vec![] };
+        let mut driver = Self {
+            rs256: basic(&machine("RS256")),
+            es256: basic(&machine("ES256")),
+            web: basic(&web),
+            web_id: web["client_id"].as_str().unwrap().to_owned(),
+            people: vec![],
+        };
         std::thread::sleep(Duration::from_secs(1));
         for n in 0..USERS {
             let mut connection = Connection::open(server.port);
             let mut jar = BTreeMap::new();
             assert!(login(&mut connection, &mut jar, n), "nobody can sign in");
             let tokens = driver.tokens(&mut connection, &jar);
-            driver.people.push(Mutex::new(Person { cookies: jar, access_token: tokens.text("access_token"), refresh_token: tokens.text("refresh_token") }));
+            driver.people.push(Mutex::new(Person {
+                cookies: jar,
+                access_token: tokens.text("access_token"),
+                refresh_token: tokens.text("refresh_token"),
+            }));
         }
         driver
     }
@@ -273,14 +336,30 @@ impl Driver {
     fn tokens(&self, connection: &mut Connection, jar: &BTreeMap<String, String>) -> Answer {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
         let query = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("response_type", "code"), ("client_id", &self.web_id), ("redirect_uri", CALLBACK), ("scope", "openid profile email offline_access")])
-            .extend_pairs([("state", "s"), ("nonce", "n"), ("code_challenge", &challenge), ("code_challenge_method", "S256")])
+            .extend_pairs([
+                ("response_type", "code"),
+                ("client_id", &self.web_id),
+                ("redirect_uri", CALLBACK),
+                ("scope", "openid profile email offline_access"),
+            ])
+            .extend_pairs([
+                ("state", "s"),
+                ("nonce", "n"),
+                ("code_challenge", &challenge),
+                ("code_challenge_method", "S256"),
+            ])
             .finish();
         let answer = connection.ask("GET", &format!("/oauth2/authorize?{query}"), &cookies(jar), "");
         let location = url::Url::parse(answer.header("location").next().unwrap()).unwrap();
-        let code = location.query_pairs().find(|(n, _)| n == "code").unwrap_or_else(|| panic!("{location}")).1.into_owned();
+        let code =
+            location.query_pairs().find(|(n, _)| n == "code").unwrap_or_else(|| panic!("{location}")).1.into_owned();
         let form = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)])
+            .extend_pairs([
+                ("grant_type", "authorization_code"),
+                ("code", &code),
+                ("redirect_uri", CALLBACK),
+                ("code_verifier", VERIFIER),
+            ])
             .finish();
         connection.ask("POST", "/oauth2/token", &self.web, &form)
     }
@@ -304,7 +383,12 @@ impl Driver {
 
     pub fn refresh(&self, connection: &mut Connection, n: usize) -> bool {
         let mut person = self.people[n % USERS].lock().unwrap();
-        let answer = connection.ask("POST", "/oauth2/token", &self.web, &format!("grant_type=refresh_token&refresh_token={}", person.refresh_token));
+        let answer = connection.ask(
+            "POST",
+            "/oauth2/token",
+            &self.web,
+            &format!("grant_type=refresh_token&refresh_token={}", person.refresh_token),
+        );
         if answer.status == 200 {
             person.refresh_token = answer.text("refresh_token");
             person.access_token = answer.text("access_token");
@@ -361,7 +445,14 @@ pub fn drive(server: &Server, threads: usize, span: Duration, work: &Work<'_>) -
 
 fn scoped<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads).map(|n| scope.spawn({ let work = &work; move || work(n) })).collect();
+        let handles: Vec<_> = (0..threads)
+            .map(|n| {
+                scope.spawn({
+                    let work = &work;
+                    move || work(n)
+                })
+            })
+            .collect();
         handles.into_iter().map(|h| h.join().unwrap()).collect()
     })
 }

@@ -65,7 +65,9 @@ pub fn measure() -> Raw {
         rs256: each(|| drop(rs256.sign("at+jwt", &claims).ok().unwrap())),
         es256: each(|| drop(es256.sign("at+jwt", &claims).ok().unwrap())),
         es256_verify: each(|| assert!(verifier.proves(SigningAlg::Es256, message.as_bytes(), &signature))),
-        argon2: each(|| argon.hash_password_into(b"seven quiet llamas by the sea", b"sixteen bytes of", &mut out).unwrap()),
+        argon2: each(|| {
+            argon.hash_password_into(b"seven quiet llamas by the sea", b"sixteen bytes of", &mut out).unwrap()
+        }),
         code_rows,
         refresh_rows,
         look_ups,
@@ -91,7 +93,12 @@ async fn rows() -> (f64, f64, f64) {
     let code = many(async || {
         let (t, b) = (tenant.clone(), bound.clone());
         let redemption = Redemption { redirect_uri: Some("https://app.example/cb".into()), code_challenge: None };
-        let code = app.db().write(async move |tx| grant::put_code(tx, &t, b.clone(), redemption.clone(), terms.now).await).await.ok().unwrap();
+        let code = app
+            .db()
+            .write(async move |tx| grant::put_code(tx, &t, b.clone(), redemption.clone(), terms.now).await)
+            .await
+            .ok()
+            .unwrap();
         let row = grant::find_code(app.db().read(), tenant.id, &code).await.ok().unwrap().unwrap();
         let (t, b, id) = (tenant.clone(), bound.clone(), GrantId::new());
         let write = app.db().write(async move |tx| {
@@ -104,7 +111,8 @@ async fn rows() -> (f64, f64, f64) {
     .await;
     let refresh = many(async || {
         let (t, b, id) = (tenant.clone(), bound.clone(), GrantId::new());
-        let token = app.db().write(async move |tx| grant::put_grant(tx, &t, id, &b, terms).await).await.ok().unwrap().unwrap();
+        let token =
+            app.db().write(async move |tx| grant::put_grant(tx, &t, id, &b, terms).await).await.ok().unwrap().unwrap();
         let presented = grant::present(&tenant, &token).unwrap();
         grant::find_grant(app.db().read(), tenant.id, id).await.ok().unwrap();
         let (t, user) = (tenant.clone(), bound.user);

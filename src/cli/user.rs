@@ -5,7 +5,7 @@ use crate::account::profile::Profile;
 use crate::account::{self, Identifier, NewPerson, Person};
 use crate::app::App;
 use crate::audit::{self, Event, Origin};
-use crate::hash::acceptable;
+use crate::hash::{acceptable, in_words};
 use crate::tenant::Tenant;
 use clap::{Args, Subcommand};
 use entity::{Role, Status, UserId};
@@ -131,7 +131,7 @@ async fn create(common: &Common, call: Create) -> Done {
         Some(password) => {
             let names = [call.email.as_str(), name.as_str(), tenant.brand.name.as_str()];
             acceptable(password, &names, app.config().password.min_length)
-                .map_err(|id| Failure::Call(refused(id, app.config().password.min_length)))?;
+                .map_err(|id| Failure::Call(in_words(id, app.config().password.min_length)))?;
             Some(app.passwords.hash(password).await?)
         }
         None => None,
@@ -172,15 +172,6 @@ async fn create(common: &Common, call: Create) -> Done {
     match call.json {
         true => say_json(&shown(&person)),
         false => say(format_args!("made {} ({}), subject {}", person.user.name, person.handle(), person.user.sub)),
-    }
-}
-
-fn refused(id: &str, min_length: u32) -> String {
-    match id {
-        "password-too-short" => format!("the password must have at least {min_length} characters"),
-        "password-too-long" => "the password is too long".into(),
-        "password-too-common" => "the password is one that everybody would try".into(),
-        _ => "the password must not be, or contain, the person's or the product's name".into(),
     }
 }
 

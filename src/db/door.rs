@@ -121,6 +121,10 @@ impl Door {
         }
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Lets the writer finish what is queued, refuses what comes later, and waits for its end.
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();

@@ -34,6 +34,16 @@ pub fn acceptable(password: &str, names: &[&str], min_length: u32) -> Result<(),
     if is_common(&plain) { Err("password-too-common") } else { Ok(()) }
 }
 
+/// Why a password was refused, for an operator; people in browsers read it in their language.
+pub fn in_words(id: &str, min_length: u32) -> String {
+    match id {
+        "password-too-short" => format!("the password must have at least {min_length} characters"),
+        "password-too-long" => "the password is too long".into(),
+        "password-too-common" => "the password is one that everybody would try".into(),
+        _ => "the password must not be, or contain, the person's or the product's name".into(),
+    }
+}
+
 /// Words behind well-known passwords; with [`dressed`] and [`is_common`] they stand for some thousands of them.
 const WORDS: &str = "password passwort passwd pass admin administrator root user guest login welcome willkommen letmein \
     changeme change secret geheim default temp test testing tester master superman batman spiderman dragon monkey tiger \

@@ -15,4 +15,6 @@ mod code_flow;
 mod crash;
 mod licences;
 mod refresh;
+mod start;
 mod token;
+mod write_door;

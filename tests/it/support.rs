@@ -37,9 +37,20 @@ pub struct Server {
     pub clock: Clock,
     pub port: u16,
     stop: actix_web::dev::ServerHandle,
+    ended: Option<tokio::sync::oneshot::Receiver<keyward::error::Result<()>>>,
     dir: Arc<TempDir>,
     database: Arc<database::Database>,
     environment: HashMap<String, String>,
+}
+
+/// What outlives a process: data directory, database, environment.
+type House = (Arc<TempDir>, Arc<database::Database>, HashMap<String, String>);
+
+/// Where a node listens (0: anywhere), and what it is reached as.
+#[derive(Default)]
+struct At {
+    port: u16,
+    public: Option<String>,
 }
 
 /// A registered application, as it knows itself.
@@ -59,22 +70,59 @@ impl Server {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let database = Arc::new(database::Database::new(dir.path()).await);
         let environment = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Self::node(dir, database, environment, None).await
+        Self::node((dir, database, environment), Clock::default(), At::default())
+            .await
+            .unwrap_or_else(|e| panic!("the server did not start: {e}"))
     }
 
     /// A second node on the same database and data directory, with a clock and cache of its own; reached as the first.
     pub async fn second(&self) -> Self {
         assert!(!self.database.is_file(), "two servers cannot share a SQLite file");
-        Self::node(self.dir.clone(), self.database.clone(), self.environment.clone(), Some(self.issuer.clone())).await
+        let house = (self.dir.clone(), self.database.clone(), self.environment.clone());
+        let at = At { port: 0, public: Some(self.issuer.clone()) };
+        Self::node(house, Clock::default(), at).await.unwrap_or_else(|e| panic!("the second node did not start: {e}"))
     }
 
-    async fn node(
-        dir: Arc<TempDir>,
-        database: Arc<database::Database>,
-        environment: HashMap<String, String>,
-        public: Option<String>,
-    ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// Stops it, as SIGTERM does, and starts it again where it was, with the same clock.
+    pub async fn restart(self) -> Self {
+        self.restart_with(&[]).await.unwrap_or_else(|e| panic!("the server did not start again: {e}"))
+    }
+
+    /// The same with other options; a start that fails gives the line that it says.
+    pub async fn restart_with(mut self, options: &[(&str, &str)]) -> Result<Self, String> {
+        let mut environment = self.environment.clone();
+        environment.extend(options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        let house = (self.dir.clone(), self.database.clone(), environment);
+        let (clock, at) = (self.clock.clone(), At { port: self.port, public: Some(self.issuer.clone()) });
+        if self.ended.is_some() {
+            self.stop.stop(true).await;
+            self.end().await.ok();
+        }
+        drop(self);
+        Self::node(house, clock, at).await
+    }
+
+    /// Waits until `serve` has ended by itself, and says how.
+    pub async fn end(&mut self) -> keyward::error::Result<()> {
+        self.ended.take().expect("it was waited for").await.unwrap()
+    }
+
+    /// Every audit event, oldest first.
+    pub async fn events(&self) -> Vec<entity::audit_event::Model> {
+        use sea_orm::{EntityTrait, QueryOrder};
+        let all = entity::audit_event::Entity::find().order_by_asc(entity::audit_event::Column::At);
+        all.all(self.app.db().read()).await.unwrap()
+    }
+
+    /// How often something happened.
+    pub async fn count(&self, kind: &str) -> usize {
+        self.events().await.iter().filter(|e| e.kind == kind).count()
+    }
+
+    async fn node(house: House, clock: Clock, at: At) -> Result<Self, String> {
+        let (dir, database, environment) = house;
+        let public = at.public;
+        let listener = TcpListener::bind(("127.0.0.1", at.port)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let public = public.unwrap_or_else(|| format!("http://localhost:{port}"));
@@ -92,8 +140,8 @@ impl Server {
         let (config, _) =
             Sources { file: None, environment: all, flags: vec![] }.load().unwrap_or_else(|p| panic!("{p:?}"));
         let issuer = config.public_url();
-        let clock = Clock::default();
         let (told, hear) = tokio::sync::oneshot::channel();
+        let (over, ended) = tokio::sync::oneshot::channel();
         let held = clock.clone();
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -102,14 +150,15 @@ impl Server {
                     Ok(ready) => {
                         let (server, handle) = serve::server(ready.app.clone(), listener).unwrap();
                         let _ = told.send(Ok((ready, handle)));
-                        serve::run(server, Jobs::Here).await.ok();
+                        let outcome = serve::run(server, Jobs::Here).await;
+                        let _ = over.send(outcome);
                     }
                     Err(e) => drop(told.send(Err(e))),
                 }
             });
         });
-        let (ready, stop) = hear.await.unwrap().unwrap_or_else(|e| panic!("the server did not start: {e}"));
-        Self {
+        let (ready, stop) = hear.await.unwrap().map_err(|e| e.to_string())?;
+        Ok(Self {
             app: ready.app,
             tenant: ready.tenant,
             issuer,
@@ -117,10 +166,11 @@ impl Server {
             clock,
             port,
             stop,
+            ended: Some(ended),
             dir,
             database,
             environment,
-        }
+        })
     }
 
     /// Whether the database is a file that only one node can have.

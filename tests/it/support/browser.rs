@@ -10,6 +10,10 @@ pub struct Browser {
     http: reqwest::Client,
     origin: String,
     pub cookies: BTreeMap<String, String>,
+    /// The address that a trusted proxy reports for it.
+    pub from: Option<String>,
+    /// The port of the very node that it talks to; the address stays that of the issuer.
+    pub via: Option<u16>,
 }
 
 pub struct Page {
@@ -37,7 +41,13 @@ impl Browser {
     /// One that visits a server in another process.
     pub fn at(issuer: &str) -> Self {
         let url = url::Url::parse(issuer).unwrap();
-        Self { http: http(), origin: url.origin().ascii_serialization(), cookies: BTreeMap::new() }
+        Self {
+            http: http(),
+            origin: url.origin().ascii_serialization(),
+            cookies: BTreeMap::new(),
+            from: None,
+            via: None,
+        }
     }
 
     /// One that opens a connection for each request: after a kill none is left that only seems to be open.
@@ -93,7 +103,16 @@ impl Browser {
         headers: &[(&str, &str)],
     ) -> reqwest::Result<Page> {
         let url = self.absolute(url);
-        let mut request = self.http.request(method, &url).header("accept-language", "en");
+        let mut target = url::Url::parse(&url).unwrap();
+        let host = target[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+        if let Some(port) = self.via {
+            target.set_host(Some("127.0.0.1")).unwrap();
+            target.set_port(Some(port)).unwrap();
+        }
+        let mut request = self.http.request(method, target).header("accept-language", "en").header("host", host);
+        if let Some(address) = &self.from {
+            request = request.header("x-forwarded-for", address);
+        }
         if !self.cookies.is_empty() {
             let line: Vec<String> = self.cookies.iter().map(|(k, v)| format!("{k}={v}")).collect();
             request = request.header("cookie", line.join("; "));

@@ -264,6 +264,15 @@ impl Serving {
         panic!("{part:?} was not said:\n{}", self.log());
     }
 
+    /// Waits until nobody can come in any more.
+    pub fn hear_end_of_listening(&self, port: u16) {
+        let end = std::time::Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            assert!(std::time::Instant::now() < end, "it goes on listening:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn terminate(&self) {
         signal("TERM", self.child.id());
     }
