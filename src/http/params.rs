@@ -126,14 +126,15 @@ impl FromRequest for Form {
                 .get(header::CONTENT_LENGTH)
                 .and_then(|v| v.to_str().ok())
                 .and_then(|v| v.parse::<usize>().ok());
-            if length == Some(0) && kind.is_empty() {
-                return Ok(Form(Params::default()));
+            if kind.is_empty() {
+                // No form at all: userinfo may be asked by POST with the token in the header alone.
+                return match body(&mut payload, length).await?.is_empty() {
+                    true => Ok(Form(Params::default())),
+                    false => Err(untyped()),
+                };
             }
             if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-                return Err(Error::protocol(
-                    Code::UnsupportedMediaType,
-                    "the body must be application/x-www-form-urlencoded",
-                ));
+                return Err(untyped());
             }
             let bytes = body(&mut payload, length).await?;
             let text = std::str::from_utf8(&bytes)
@@ -145,6 +146,10 @@ impl FromRequest for Form {
             Ok(Form(form))
         })
     }
+}
+
+fn untyped() -> Error {
+    Error::protocol(Code::UnsupportedMediaType, "the body must be application/x-www-form-urlencoded")
 }
 
 async fn body(payload: &mut Payload, length: Option<usize>) -> Result<web::BytesMut> {
