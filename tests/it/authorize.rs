@@ -835,7 +835,8 @@ async fn a_form_counts_only_with_its_own_token_and_from_our_own_page__cs_01() {
     };
     let right = hidden.iter().find(|(n, _)| n == "csrf").unwrap().1.clone();
     let own = server.issuer.as_str();
-    let rows: [(Option<&str>, &[(&str, &str)], u16); 8] = [
+    type Row<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], u16);
+    let rows: [Row<'_>; 8] = [
         (None, &[("origin", own)], 400),
         (Some("wrong"), &[("origin", own)], 400),
         (Some(&right), &[("origin", "https://evil.test")], 403),

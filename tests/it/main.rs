@@ -9,17 +9,21 @@
 
 mod support;
 
+mod architecture;
 mod authorize;
 mod cli;
 mod code_flow;
 mod cors;
 mod crash;
+mod hostile;
 mod introspect;
+mod isolation;
 mod licences;
 mod logout;
 mod metadata;
 mod refresh;
 mod revoke;
+mod sign_in;
 mod start;
 mod token;
 mod userinfo;

@@ -186,10 +186,6 @@ impl Server {
         self.clock.now()
     }
 
-    pub fn data_dir(&self) -> &std::path::Path {
-        self.dir.path()
-    }
-
     /// A person with a password and every standard claim.
     pub async fn person(&self) -> UserId {
         self.person_named(EMAIL, "Ada Lovelace", Role::User).await
