@@ -3,7 +3,14 @@
 //! Layers, the later one wins: defaults, the file, the plain names that deployments expect (`PORT`, `DATABASE_URL`),
 //! `KEYWARD__SECTION__KEY`, the command line. Every problem is found before any is reported.
 
+mod field;
+mod file;
+
+pub use field::{Color, Format, Level, List, Picture, Secret, Span};
+
 use config::{Environment, File, FileFormat};
+use field::Field;
+use file::{flatten, line_of, nearest};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -11,12 +18,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
-use zeroize::Zeroizing;
-
-/// A value that is written as one text.
-trait Field: Sized {
-    fn read(text: &str) -> Result<Self, String>;
-}
 
 macro_rules! keys {
     ($(#[doc = $about:literal] $section:ident: $Struct:ident { $($(#[doc = $doc:literal])* $key:ident: $type:ty = $default:literal $(, $plain:literal)* ;)* })*) => {
@@ -178,143 +179,6 @@ keys! {
         /// text or json.
         format: Format = "text";
     }
-}
-
-/// A list written with commas, or as a TOML array.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct List<T>(pub Vec<T>);
-
-/// A span of time: a number and s, m, h or d.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span(pub Duration);
-
-/// A text that is never shown.
-#[derive(Clone, Default, PartialEq)]
-pub struct Secret(pub Zeroizing<String>);
-
-/// `#rgb` or `#rrggbb`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Color(pub u8, pub u8, pub u8);
-
-/// A picture of the brand: a path of ours below `/assets/`, or an https URL.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Picture(pub String);
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Level {
-    Error,
-    Warn,
-    Info,
-    Debug,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Format {
-    Text,
-    Json,
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "Secret(unset)" } else { "Secret(..)" })
-    }
-}
-
-impl Color {
-    /// `#rgb` or `#rrggbb`.
-    pub fn parse(text: &str) -> Option<Self> {
-        read_color(text)
-    }
-}
-
-impl Secret {
-    pub fn is_set(&self) -> bool {
-        !self.0.is_empty()
-    }
-}
-
-impl Level {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-        }
-    }
-}
-
-macro_rules! field {
-    ($($type:ty: $what:literal, $read:expr;)*) => {$(
-        impl Field for $type {
-            fn read(text: &str) -> Result<Self, String> {
-                let read: fn(&str) -> Option<$type> = $read;
-                read(text).ok_or_else(|| format!("must be {}", $what))
-            }
-        }
-    )*};
-}
-
-field! {
-    SocketAddr: "an address and a port, such as 127.0.0.1:8080", |t| t.parse().ok();
-    Url: "an absolute http or https URL", |t| Url::parse(t).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
-    IpNet: "a network such as 10.0.0.0/8 or an address", |t| t.parse().ok().or_else(|| t.parse::<std::net::IpAddr>().ok().map(IpNet::from));
-    u32: "a whole number", |t| t.parse().ok();
-    usize: "a whole number", |t| t.parse().ok();
-    String: "a text without control characters", |t| (!t.chars().any(char::is_control)).then(|| t.to_owned());
-    PathBuf: "a path", |t| (!t.is_empty()).then(|| PathBuf::from(t));
-    Secret: "a text", |t| Some(Secret(Zeroizing::new(t.to_owned())));
-    Span: "a number and s, m, h or d, such as 15m", read_span;
-    Color: "a colour such as #4f46e5", read_color;
-    Picture: "a path below /assets/ or an https URL", read_picture;
-    Level: "error, warn, info or debug", |t| match t { "error" => Some(Level::Error), "warn" => Some(Level::Warn), "info" => Some(Level::Info), "debug" => Some(Level::Debug), _ => None };
-    Format: "text or json", |t| match t { "text" => Some(Format::Text), "json" => Some(Format::Json), _ => None };
-}
-
-impl<T: Field> Field for Option<T> {
-    fn read(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Ok(None) } else { T::read(text).map(Some) }
-    }
-}
-
-impl<T: Field> Field for List<T> {
-    fn read(text: &str) -> Result<Self, String> {
-        text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(T::read).collect::<Result<_, _>>().map(List)
-    }
-}
-
-fn read_span(text: &str) -> Option<Span> {
-    let unit = match text.as_bytes().last()? {
-        b's' => 1,
-        b'm' => 60,
-        b'h' => 3600,
-        b'd' => 86400,
-        _ => return None,
-    };
-    let count: u64 = text[..text.len() - 1].trim().parse().ok()?;
-    // A century bounds all arithmetic on instants.
-    let seconds = count.checked_mul(unit).filter(|s| *s <= 100 * 366 * 86400)?;
-    Some(Span(Duration::from_secs(seconds)))
-}
-
-fn read_color(text: &str) -> Option<Color> {
-    let hex = text.strip_prefix('#').filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))?;
-    let at = |i: usize, n: usize| u8::from_str_radix(&hex[i..i + n], 16).ok();
-    match hex.len() {
-        3 => Some(Color(at(0, 1)? * 17, at(1, 1)? * 17, at(2, 1)? * 17)),
-        6 => Some(Color(at(0, 2)?, at(2, 2)?, at(4, 2)?)),
-        _ => None,
-    }
-}
-
-fn read_picture(text: &str) -> Option<Picture> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if let Some(file) = text.strip_prefix("/assets/") {
-        return (!file.is_empty() && !file.starts_with('.') && file.chars().all(plain))
-            .then(|| Picture(text.to_owned()));
-    }
-    let url = Url::parse(text).ok().filter(|u| u.scheme() == "https" && u.username().is_empty())?;
-    Some(Picture(url.to_string()))
 }
 
 /// Something wrong with the configuration, and where.
@@ -595,60 +459,6 @@ fn with_files(mut environment: HashMap<String, String>, problems: &mut Vec<Probl
         }
     }
     environment
-}
-
-fn flatten(merged: &config::Config, values: &mut BTreeMap<String, String>, problems: &mut Vec<Problem>) {
-    let Ok(root) = merged.clone().try_deserialize::<serde_json::Value>() else { return };
-    for (section, table) in root.as_object().into_iter().flatten() {
-        let Some(table) = table.as_object() else {
-            problems.push(Problem {
-                origin: "configuration".into(),
-                key: section.clone(),
-                says: "stands outside a [section]".into(),
-            });
-            continue;
-        };
-        for (name, value) in table {
-            values.insert(format!("{section}.{name}"), as_text(value));
-        }
-    }
-}
-
-fn as_text(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(items) => items.iter().map(as_text).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    }
-}
-
-fn line_of(toml: &str, key: &str) -> usize {
-    let Some((section, name)) = key.split_once('.') else { return 1 };
-    let mut here = String::new();
-    for (number, line) in toml.lines().enumerate() {
-        let line = line.trim();
-        if let Some(header) = line.strip_prefix('[') {
-            here = header.trim_end_matches(']').trim().to_lowercase();
-        }
-        let found = line.split_once('=').map(|(k, _)| k.trim().trim_matches('"').to_lowercase());
-        if found.as_deref() == Some(key) || (here == section && found.as_deref() == Some(name)) {
-            return number + 1;
-        }
-    }
-    1
-}
-
-/// The known key that a mistyped one is likely to mean.
-fn nearest(key: &str, known: &[String]) -> String {
-    let name = key.rsplit('.').next().unwrap_or(key);
-    let near = known.iter().find(|k| {
-        let other = k.rsplit('.').next().unwrap_or(k);
-        other == name
-            || (name.len() > 3
-                && (other.starts_with(&name[..name.len().min(4)])
-                    || name.chars().filter(|c| !other.contains(*c)).count() == 0))
-    });
-    near.map(|k| format!("; is {k} meant?")).unwrap_or_default()
 }
 
 /// The text of `conf/keyward.toml`.

@@ -4,7 +4,7 @@
 //! bytes, status, writes and hashing work.
 
 use super::next::Evidence;
-use super::{Row, document, stepped};
+use super::row::{Row, document, stepped};
 use crate::access::{Act, Hold, may_act};
 use crate::account::session::{self, Proof, SignedIn, Visitor};
 use crate::account::{self, Identifier, StoredPassword};
