@@ -23,6 +23,7 @@ mod logout;
 mod metadata;
 mod refresh;
 mod revoke;
+mod security_list;
 mod sign_in;
 mod start;
 mod token;

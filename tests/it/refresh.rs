@@ -242,7 +242,7 @@ async fn a_scope_that_the_client_lost_does_not_come_back__rt_09() {
 async fn a_failed_commit_neither_spends_nor_gives__st_09() {
     let (server, client, _) = begin().await;
     let first = token(&rp::tokens(&server, &client).await);
-    server.app.db().fail_next_commit();
+    server.fail_next_commit().await;
     let answer = refresh(&server, &client, &first).await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "temporarily_unavailable"));
 }

@@ -91,7 +91,7 @@ async fn what_could_not_be_written_is_never_answered_with_200__rfc7009_2_2_1() {
     for name in ["access_token", "refresh_token"] {
         let (server, client) = begin().await;
         let token = rp::tokens(&server, &client).await.text_of(name);
-        server.app.db().fail_next_commit();
+        server.fail_next_commit().await;
         let answer = post(&server, "/oauth2/revoke", &client, &[("token", &token)]).await;
         assert_eq!((answer.status, answer.error().as_str()), (503, "temporarily_unavailable"));
         assert!(answer.headers.contains_key("retry-after"));

@@ -102,6 +102,16 @@ impl Server {
         Self::node(house, clock, at).await
     }
 
+    /// Makes the next commit fail, once nothing but the test writes: the worker of the jobs is done with the first ones.
+    pub async fn fail_next_commit(&self) {
+        let began = std::time::Instant::now();
+        while keyward::queue::next_due(self.app.db()).await.unwrap().is_some() {
+            assert!(began.elapsed().as_secs() < 20, "the jobs are never done");
+            tokio::task::yield_now().await;
+        }
+        self.app.db().fail_next_commit();
+    }
+
     /// Waits until `serve` has ended by itself, and says how.
     pub async fn end(&mut self) -> keyward::error::Result<()> {
         self.ended.take().expect("it was waited for").await.unwrap()

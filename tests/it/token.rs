@@ -173,7 +173,7 @@ async fn a_code_dies_with_its_session__rfc9700_4_14_2() {
 async fn a_failed_commit_gives_nobody_tokens() {
     let (server, client) = begin().await;
     let code = rp::code(&server, &client, &[]).await;
-    server.app.db().fail_next_commit();
+    server.fail_next_commit().await;
     let answer = redeem(&server, &client, &code).await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "temporarily_unavailable"));
 }
