@@ -300,10 +300,9 @@ pub async fn set_status(tx: &Tx, tenant: TenantId, id: UserId, status: Status, n
         .col_expr(user::Column::Status, Expr::value(status.as_str()))
         .col_expr(user::Column::UpdatedAt, Expr::value(now.0))
         .col_expr(user::Column::Version, Expr::col(user::Column::Version).add(1));
-    if status == Status::Disabled {
-        // Sessions and tokens from before stay dead when the person is let in again.
-        update = update.col_expr(user::Column::NotBefore, Expr::value(now.0));
-    }
+    // Sessions and tokens from before stay dead when the person is let in again; at that moment too, since what was being
+    // made while they were disabled may carry a later time.
+    update = update.col_expr(user::Column::NotBefore, Expr::value(now.0));
     let done = update.filter(user::Column::TenantId.eq(tenant)).filter(user::Column::Id.eq(id)).exec(tx).await?;
     Ok(done.rows_affected > 0)
 }

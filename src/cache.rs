@@ -22,8 +22,10 @@ use std::time::{Duration, Instant};
 const GOOD_FOR: Duration = Duration::from_millis(500);
 /// After this long without one, nothing cached is served.
 const STALE_AFTER: Duration = Duration::from_secs(2);
-/// How far the clocks of nodes may differ.
+/// How far the clocks of nodes may differ for a change to be seen at once; beyond that it is seen at the next full look.
 const SKEW: Duration = Duration::from_secs(60);
+/// Everything is read this often, whatever the clocks say: a change marked with a clock that is late is not lost.
+const FULL: Duration = Duration::from_secs(20);
 
 pub struct Cache {
     seen: RwLock<HashMap<(TenantId, CacheKind), i64>>,
@@ -34,7 +36,14 @@ pub struct Cache {
     looked_ms: AtomicU64,
     /// Raised by local changes, so that a look that began before one does not count.
     generation: AtomicU64,
-    looking: tokio::sync::Mutex<Option<Micros>>,
+    looking: tokio::sync::Mutex<Last>,
+}
+
+/// The last look: when by the clock that changes are marked with, and when everything was read.
+#[derive(Clone, Copy, Default)]
+struct Last {
+    at: Option<Micros>,
+    full: Option<Instant>,
 }
 
 impl Default for Cache {
@@ -45,7 +54,7 @@ impl Default for Cache {
             started: Instant::now(),
             looked_ms: AtomicU64::new(0),
             generation: AtomicU64::new(0),
-            looking: tokio::sync::Mutex::new(None),
+            looking: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -66,6 +75,15 @@ impl Cache {
     pub fn changed_here(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.looked_ms.store(0, Ordering::Release);
+    }
+
+    /// The next look reads everything, as it does by itself every twenty seconds. For tests.
+    #[doc(hidden)]
+    pub fn look_at_everything(&self) {
+        if let Ok(mut last) = self.looking.try_lock() {
+            last.full = None;
+        }
+        self.changed_here();
     }
 
     /// Makes sure that what is known is young enough to act upon.
@@ -89,9 +107,13 @@ impl Cache {
         }
         let generation = self.generation.load(Ordering::Acquire);
         let began = self.started.elapsed().as_millis() as u64 + 1;
-        match self.look(db, *last).await {
+        let full = last.full.is_none_or(|at| at.elapsed() > FULL);
+        match self.look(db, last.at.filter(|_| !full)).await {
             Ok(()) => {
-                *last = Some(now);
+                last.at = Some(now);
+                if full {
+                    last.full = Some(Instant::now());
+                }
                 if self.generation.load(Ordering::Acquire) == generation {
                     self.looked_ms.store(began, Ordering::Release);
                 }

@@ -82,10 +82,10 @@ impl Client {
         self.row.access_token_signed_response_alg.unwrap_or(SigningAlg::Es256)
     }
 
-    /// Anyone can claim to be it: a public client that answers on a loopback address or a private scheme, so that a
-    /// person is asked every time (OAuth 2.1, client impersonation).
+    /// Anyone on the person's machine can claim to be it: an answer to this very machine, or a public client with a scheme
+    /// of its own, so that a person is asked every time (OAuth 2.1, client impersonation; RFC 8252 section 8.6).
     pub fn unassured(&self, redirect_uri: &str) -> bool {
-        self.public() && !redirect_uri.starts_with("https://")
+        local(redirect_uri) || (self.public() && !redirect_uri.starts_with("https://"))
     }
 
     /// Whether this is one of its secrets, compared as hashes in constant time.
@@ -202,6 +202,10 @@ pub struct Registered {
     pub key: ClientKey,
     pub client_id: String,
     pub secret: Option<Zeroizing<String>>,
+}
+
+fn local(redirect_uri: &str) -> bool {
+    url::Url::parse(redirect_uri).is_ok_and(|u| is_loopback(&u))
 }
 
 /// The scopes that an application may ask for unless it says otherwise.

@@ -16,8 +16,9 @@ use door::{Door, Progress};
 use entity::{Hash, Micros, deployment};
 use sea_orm::sea_query::{InsertStatement, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    ExecResult, QueryResult, QueryTrait, RuntimeErr, SqlxError, Statement, TransactionTrait,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, EntityTrait, ExecResult, QueryFilter, QueryResult, QuerySelect, QueryTrait, RuntimeErr, SqlxError,
+    Statement, TransactionTrait, TryGetable, Value,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(3);
 /// Waiting for a connection or for one's turn may take this long; then 503.
 pub(crate) const WAIT: Duration = Duration::from_secs(2);
 /// Pauses before a write that met others is tried again.
+/// Rows that one write of a sweep deletes, and such writes in one sweep; the next one goes on.
+const SWEEP: u64 = 500;
+const SWEEPS: usize = 2_000;
 const PAUSES_MS: [u64; 6] = [0, 5, 20, 60, 150, 300];
 
 pub struct Db {
@@ -269,6 +273,44 @@ impl Db {
         Err(Error::busy(last.map_or_else(String::new, |e| format!("a write met others again and again: {e}"))))
     }
 
+    /// Deletes rows that nobody needs any more, a few hundred at a time, so that no write is held up and none is too long.
+    /// `by` names the rows well enough; `condition` is asked again when they are deleted.
+    ///
+    /// # Errors
+    /// What the database says; what was deleted by then stays deleted.
+    pub async fn sweep<E, T>(&self, by: E::Column, condition: Condition) -> Result<u64>
+    where
+        E: EntityTrait,
+        T: TryGetable + Into<Value> + Clone + Send + Sync + 'static,
+        E::Column: 'static,
+    {
+        let mut gone = 0;
+        for _ in 0..SWEEPS {
+            let due: Vec<T> = E::find()
+                .select_only()
+                .column(by)
+                .filter(condition.clone())
+                .limit(SWEEP)
+                .into_tuple()
+                .all(&self.read)
+                .await?;
+            if due.is_empty() {
+                break;
+            }
+            let (batch, again) = (due.len() as u64, condition.clone());
+            gone += self
+                .write(async move |tx| {
+                    let rows = E::delete_many().filter(by.is_in(due.clone())).filter(again.clone());
+                    Ok(rows.exec(tx).await?.rows_affected)
+                })
+                .await?;
+            if batch < SWEEP {
+                break;
+            }
+        }
+        Ok(gone)
+    }
+
     /// Checks that this master key is the one that the database was sealed with; the first one is noted.
     ///
     /// # Errors
@@ -404,8 +446,8 @@ fn is_conflict(e: &DbErr) -> bool {
         // Deadlock, lock wait timeout, and MariaDB's "record has changed since last read".
         return matches!(e.number(), 1213 | 1205 | 1020);
     }
-    // PostgreSQL, appendix A: serialization_failure, deadlock_detected.
-    e.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
+    // PostgreSQL, appendix A: serialization_failure, deadlock_detected, lock_not_available.
+    e.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01" | "55P03"))
 }
 
 /// SQLite's primary result code (https://www.sqlite.org/rescode.html); sqlx gives the extended one.

@@ -142,6 +142,8 @@ impl Protocol {
     pub fn new(code: Code, says: &'static str) -> Self {
         let challenge = match code {
             Code::InvalidToken | Code::InsufficientScope => Challenge::Bearer,
+            // RFC 9110 section 15.5.2: a 401 names a way to authenticate.
+            Code::InvalidClient => Challenge::Basic,
             _ => Challenge::None,
         };
         Self { code, says, because: None, retry_after: None, challenge }

@@ -87,10 +87,19 @@ pub struct Answered {
 
 /// What a person answered.
 pub enum Answer {
-    Password { identifier: String, password: Zeroizing<String>, remember: bool },
+    Password {
+        identifier: String,
+        password: Zeroizing<String>,
+        remember: bool,
+    },
     Choose(SessionId),
     OtherAccount,
-    Decide(bool),
+    /// For the page that was shown: of this version, about this session.
+    Decide {
+        allowed: bool,
+        version: i64,
+        session: SessionId,
+    },
     Cancel,
 }
 
@@ -164,7 +173,9 @@ pub async fn submit(app: &App, ctx: &Ctx, visitor: &Visitor, (handle, answer): (
         (Answer::OtherAccount, Step::Choose | Step::SignIn { .. } | Step::Consent(_)) if row.ask.subject.is_none() => {
             step_on(app, ctx, &mut row, Evidence { other: true, ..Evidence::default() }).await?;
         }
-        (Answer::Decide(allowed), Step::Consent(account)) => {
+        (Answer::Decide { allowed, version, session }, Step::Consent(account))
+            if version == row.version && session == account.session =>
+        {
             let scopes = row.ask.application.as_ref().map(|a| a.scopes.clone()).unwrap_or_default();
             let decision = if allowed { Decision::Allowed { user: account.user, scopes } } else { Decision::Denied };
             let evidence = Evidence { consent: Some(decision), ..row.evidence.clone() };

@@ -4,7 +4,7 @@
 //! in the line and is authentic by a keyed hash, so that an old one is recognised though only the newest is stored, and
 //! the successor can be told again when its answer was lost.
 
-use crate::db::Tx;
+use crate::db::{Db, Tx, insert_if_new};
 use crate::error::Result;
 use crate::seal::{Token, hmac256, same, sha256};
 use crate::tenant::{Purpose, Tenant};
@@ -14,8 +14,10 @@ use entity::{
     ClientKey, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId, authorization_code as code,
     revoked_token, token_grant,
 };
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+};
 use zeroize::Zeroizing;
 
 /// Who, for whom, from which sign-in: what a code and everything that comes of it are bound to.
@@ -226,7 +228,9 @@ pub async fn rotate(tx: &Tx, tenant: &Tenant, token: &Presented, now: Micros) ->
     if done.rows_affected == 1 {
         return Ok(Rotated::Next(next));
     }
-    let Some(row) = find_grant(tx, tenant.id, token.grant).await? else { return Ok(Rotated::Dead) };
+    // Held, so that a revocation that commits meanwhile is seen.
+    let row = token_grant::Entity::find_by_id((tenant.id, token.grant)).lock_exclusive().one(tx).await?;
+    let Some(row) = row else { return Ok(Rotated::Dead) };
     if row.revoked_at.is_some()
         || row.expires_at <= now
         || row.refresh_hash.is_none()
@@ -275,21 +279,17 @@ fn dying(now: Micros) -> sea_orm::UpdateMany<token_grant::Entity> {
         .filter(token_grant::Column::RevokedAt.is_null())
 }
 
-/// Revokes one access token until it expires (RFC 7009).
+/// Revokes one access token until it expires (RFC 7009); `false` when it was revoked before.
 ///
 /// # Errors
 /// The database's.
-pub async fn revoke_token(tx: &Tx, tenant: TenantId, jti: &str, expires_at: Micros) -> Result<()> {
+pub async fn revoke_token(tx: &Tx, tenant: TenantId, jti: &str, expires_at: Micros) -> Result<bool> {
     let row = revoked_token::ActiveModel {
         tenant_id: Set(tenant),
         jti: Set(sha256(jti.as_bytes())),
         expires_at: Set(expires_at),
     };
-    let key = [revoked_token::Column::TenantId, revoked_token::Column::Jti];
-    // A no-op update rather than DO NOTHING, which sea-orm reports as an error when nothing was inserted.
-    let again = OnConflict::columns(key).update_column(revoked_token::Column::ExpiresAt).to_owned();
-    revoked_token::Entity::insert(row).on_conflict(again).exec_without_returning(tx).await?;
-    Ok(())
+    Ok(insert_if_new(tx, revoked_token::Entity::insert(row).into_query()).await?)
 }
 
 /// # Errors
@@ -298,22 +298,16 @@ pub async fn is_revoked(conn: &impl ConnectionTrait, tenant: TenantId, jti: &str
     Ok(revoked_token::Entity::find_by_id((tenant, sha256(jti.as_bytes()))).one(conn).await?.is_some())
 }
 
-/// Deletes what has been dead for a day, at most `limit` rows of each kind.
+/// Deletes what has been dead for a day.
 ///
 /// # Errors
 /// The database's.
-pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
+pub async fn sweep(db: &Db, now: Micros) -> Result<u64> {
     let before = now.minus(std::time::Duration::from_secs(86_400));
-    let mut gone = code::Entity::delete_many().filter(code::Column::ExpiresAt.lt(before)).exec(tx).await?.rows_affected;
-    gone += revoked_token::Entity::delete_many()
-        .filter(revoked_token::Column::ExpiresAt.lt(before))
-        .exec(tx)
-        .await?
-        .rows_affected;
-    gone += token_grant::Entity::delete_many()
-        .filter(token_grant::Column::ExpiresAt.lt(before))
-        .exec(tx)
-        .await?
-        .rows_affected;
-    Ok(gone)
+    let codes = Condition::all().add(code::Column::ExpiresAt.lt(before));
+    let tokens = Condition::all().add(revoked_token::Column::ExpiresAt.lt(before));
+    let grants = Condition::all().add(token_grant::Column::ExpiresAt.lt(before));
+    Ok(db.sweep::<code::Entity, Hash>(code::Column::Hash, codes).await?
+        + db.sweep::<revoked_token::Entity, Hash>(revoked_token::Column::Jti, tokens).await?
+        + db.sweep::<token_grant::Entity, GrantId>(token_grant::Column::Id, grants).await?)
 }

@@ -65,6 +65,11 @@ pub fn application(client: &Client) -> Application {
     Application { name: client.row.name.clone(), host: client.host(), logo: client.row.logo_uri.clone() }
 }
 
+/// Where a URL leads, for people: the host, or the whole of it where there is none.
+pub fn host_of(url: &str) -> String {
+    url::Url::parse(url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_else(|| url.to_owned())
+}
+
 /// The answer to an interaction that has ended.
 ///
 /// # Errors
@@ -81,7 +86,11 @@ pub fn ended(app: &Process, ctx: &Ctx, client: Option<&Client>, end: End) -> Res
                     app,
                     ctx,
                     400,
-                    &Leave { application: application(client), url, reason_id: leave::PROBLEM },
+                    &Leave {
+                        application: Application { host: host_of(&url), ..application(client) },
+                        url,
+                        reason_id: leave::PROBLEM,
+                    },
                 );
             }
             url

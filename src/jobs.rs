@@ -1,5 +1,6 @@
 //! Work that nobody waits for: rows of the outbox, done by one worker of each process.
 
+use crate::account::session;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::keys::{self, Start};
@@ -69,30 +70,30 @@ async fn run(app: &Arc<App>, job: &job::Model) -> Result<()> {
     }
 }
 
-/// What nobody can use any more is deleted; keys that are old get successors.
+/// Keys that are old get successors; what nobody can use any more is deleted. One never keeps the other from its turn.
 async fn keep_house(app: &Arc<App>) -> Result<()> {
-    sweep(app).await?;
     let now = app.store.now();
     let old = keys::tenants_with_old_keys(app.db().read(), now.minus(app.config().keys.rotate_after.0)).await?;
     for tenant in old {
         let work = Work::new(JobKind::RotateKeys, serde_json::json!({}), now);
         app.db().write(async move |tx| queue::push(tx, tenant, work.clone()).await.map(drop)).await?;
     }
-    Ok(())
+    sweep(app).await
 }
 
 async fn sweep(app: &Arc<App>) -> Result<()> {
-    let store = app.store.clone();
-    let gone = app
-        .db()
-        .write(async move |tx| {
-            let now = store.now();
-            Ok(flow::sweep(tx, now).await?
-                + grant::sweep(tx, now).await?
-                + limit::sweep(tx, now).await?
-                + once::sweep(tx, now).await?)
-        })
-        .await?;
+    let (db, now) = (app.db(), app.store.now());
+    let swept = [
+        flow::sweep(db, now).await,
+        grant::sweep(db, now).await,
+        limit::sweep(db, now).await,
+        once::sweep(db, now).await,
+        session::sweep(db, now).await,
+    ];
+    let mut gone = 0;
+    for rows in swept {
+        gone += rows?;
+    }
     if gone > 0 {
         tracing::debug!(rows = gone, "what had expired was deleted");
     }

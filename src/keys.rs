@@ -227,6 +227,16 @@ pub async fn make(store: &Arc<Store>, tenant: TenantId, alg: SigningAlg, start: 
     store
         .db
         .write(async move |tx| {
+            if start == Start::Now {
+                // One that was published to follow would otherwise sign after this one, and too late.
+                signing_key::Entity::delete_many()
+                    .filter(signing_key::Column::TenantId.eq(tenant))
+                    .filter(signing_key::Column::Alg.eq(alg))
+                    .filter(signing_key::Column::ActiveAt.gt(now))
+                    .filter(signing_key::Column::RevokedAt.is_null())
+                    .exec(tx)
+                    .await?;
+            }
             let before = signing_key::Entity::update_many()
                 .col_expr(signing_key::Column::GoneAt, Expr::value(gone_at.0))
                 .filter(signing_key::Column::TenantId.eq(tenant))
@@ -352,13 +362,26 @@ pub async fn revoke(store: &Arc<Store>, tenant: TenantId, kid: &str) -> Result<b
         .one(store.db.read())
         .await?;
     let Some(row) = row else { return Ok(false) };
-    if row.gone_at.is_none() {
+    let set = keys_of(store, tenant, row.alg).await?;
+    let next = set.iter().find(|k| k.active_at > now && k.kid != kid).map(|k| k.id);
+    let signs =
+        set.iter().filter(|k| k.active_at <= now && k.gone_at.is_none_or(|g| g > now)).max_by_key(|k| k.active_at);
+    // Somebody must sign from this moment on: who was published to follow, or a new one.
+    if next.is_none() && signs.is_some_and(|k| k.kid == kid) {
         make(store, tenant, row.alg, Start::Now).await?;
     }
     let kid = kid.to_owned();
     store
         .db
         .write(async move |tx| {
+            if let Some(next) = next {
+                signing_key::Entity::update_many()
+                    .col_expr(signing_key::Column::ActiveAt, Expr::value(now.0))
+                    .filter(signing_key::Column::TenantId.eq(tenant))
+                    .filter(signing_key::Column::Id.eq(next))
+                    .exec(tx)
+                    .await?;
+            }
             signing_key::Entity::update_many()
                 .col_expr(signing_key::Column::RevokedAt, Expr::value(now.0))
                 .filter(signing_key::Column::TenantId.eq(tenant))
@@ -372,6 +395,15 @@ pub async fn revoke(store: &Arc<Store>, tenant: TenantId, kid: &str) -> Result<b
         .await?;
     store.cache.changed_here();
     Ok(true)
+}
+
+/// Those of one algorithm that were not revoked.
+async fn keys_of(store: &Store, tenant: TenantId, alg: SigningAlg) -> Result<Vec<signing_key::Model>> {
+    let rows = signing_key::Entity::find()
+        .filter(signing_key::Column::TenantId.eq(tenant))
+        .filter(signing_key::Column::Alg.eq(alg))
+        .filter(signing_key::Column::RevokedAt.is_null());
+    Ok(rows.all(store.db.read()).await?)
 }
 
 fn context(tenant: TenantId, kid: &str) -> String {

@@ -4,15 +4,14 @@
 //! by further ones, so that nobody can keep another locked out for good by trying on. A key is kept as a SHA-256 over
 //! rule and material. The write that counts must return `Ok` even when the verdict refuses, or the count is lost.
 
-use crate::db::Tx;
-use crate::error::Result;
+use crate::db::{Db, Tx};
+use crate::error::{Error, Result};
 use entity::{Hash, Micros, TenantId, throttle};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -40,41 +39,29 @@ pub enum Verdict {
     },
 }
 
-/// Counts one attempt under each of these keys and says whether any of them is over its limit.
+/// Counts one attempt under these keys, one after the other, and stops at the first that is over its limit.
 ///
-/// One statement raises them all, in the order of their hashes, so that two attempts cannot lock each other out.
+/// # Why it stops
+/// What is refused was not tried: an address that is over its limit must not use up the account's attempts (it would
+/// lock its owner out everywhere), nor leave a row for each name that it makes up. The caller puts what a stranger
+/// cannot vary first. Keys are locked in the caller's order, which is the same for all, so that two attempts cannot lock
+/// each other out.
 ///
 /// # Errors
 /// What the database says.
 pub async fn count(tx: &Tx, tenant: TenantId, keys: &[(Rule, Vec<u8>)], now: Micros) -> Result<Verdict> {
-    let rules: BTreeMap<Vec<u8>, Rule> = keys.iter().map(|(rule, material)| (key(rule, material), *rule)).collect();
-    if rules.is_empty() {
-        return Ok(Verdict::Allowed);
-    }
-    tx.execute_raw(raise(tx.get_database_backend(), tenant, &rules, now)).await?;
-    let rows = throttle::Entity::find()
-        .filter(throttle::Column::TenantId.eq(tenant))
-        .filter(throttle::Column::Key.is_in(rules.keys().cloned().map(Hash)))
-        .all(tx)
-        .await?;
-    let mut broken = vec![];
-    for row in rows {
-        let Some(rule) = rules.get(&row.key.0) else { continue };
-        let count = u32::try_from(row.count).unwrap_or(0);
+    for (rule, material) in keys {
+        let hash = key(rule, material);
+        tx.execute_raw(raise(tx.get_database_backend(), tenant, (&hash, rule), now)).await?;
+        let row = throttle::Entity::find_by_id((tenant, Hash(hash))).one(tx).await?;
+        let Some(row) = row else { return Err(Error::internal("a counter that was just raised is not there")) };
+        let count = u32::try_from(row.count).unwrap_or(u32::MAX);
         if count > rule.limit {
-            broken.push((*rule, count, now.until(row.expires_at)));
+            let first = count == rule.limit.saturating_add(1);
+            return Ok(Verdict::Exceeded { rule: *rule, count, retry_after: now.until(row.expires_at), first });
         }
     }
-    let retry_after = broken.iter().map(|(_, _, wait)| *wait).max().unwrap_or_default();
-    // Those broken for the first time come first; of the others, the one that lasts longest.
-    broken.sort_by_key(|(rule, count, wait)| (*count != rule.limit.saturating_add(1), std::cmp::Reverse(*wait)));
-    Ok(match broken.first() {
-        None => Verdict::Allowed,
-        Some((rule, count, _)) => {
-            let first = *count == rule.limit.saturating_add(1);
-            Verdict::Exceeded { rule: *rule, count: *count, retry_after, first }
-        }
-    })
+    Ok(Verdict::Allowed)
 }
 
 /// Takes one attempt back from each of these keys, as after a success; never below zero.
@@ -96,29 +83,18 @@ fn key(rule: &Rule, material: &[u8]) -> Vec<u8> {
     Sha256::new().chain_update(rule.name).chain_update([0]).chain_update(material).finalize().to_vec()
 }
 
-/// The multi-row upsert. A window that is over starts again at one.
+/// The upsert. A window that is over starts again at one.
 ///
 /// MariaDB assigns from left to right and sees what it has assigned, so `expires_at`, which decides, comes last.
-fn raise(backend: DbBackend, tenant: TenantId, rules: &BTreeMap<Vec<u8>, Rule>, now: Micros) -> Statement {
+fn raise(backend: DbBackend, tenant: TenantId, (hash, rule): (&[u8], &Rule), now: Micros) -> Statement {
     let mysql = backend == DbBackend::MySql;
     let quote = if mysql { '`' } else { '"' };
     let q = |name: &str| format!("{quote}{name}{quote}");
     let old = |name: &str| if mysql { q(name) } else { format!("{}.{}", q("throttle"), q(name)) };
     let new = |name: &str| if mysql { format!("VALUES({})", q(name)) } else { format!("excluded.{}", q(name)) };
-    let mut values: Vec<Value> = vec![];
-    let mut rows: Vec<String> = vec![];
-    for (hash, rule) in rules {
-        let row: [Value; 4] = [
-            Value::from(tenant.0),
-            Value::from(hash.clone()),
-            Value::from(now.0),
-            Value::from(now.plus(rule.window).0),
-        ];
-        let from = values.len();
-        values.extend(row);
-        let place = |n: usize| if backend == DbBackend::Postgres { format!("${}", from + n) } else { "?".to_owned() };
-        rows.push(format!("({}, {}, 1, {}, {})", place(1), place(2), place(3), place(4)));
-    }
+    let values: [Value; 4] =
+        [Value::from(tenant.0), Value::from(hash.to_vec()), Value::from(now.0), Value::from(now.plus(rule.window).0)];
+    let place = |n: usize| if backend == DbBackend::Postgres { format!("${n}") } else { "?".to_owned() };
     let over = format!("{} <= {}", old("expires_at"), new("window_started_at"));
     let set = |name: &str, renewed: &str, kept: &str| {
         format!("{} = CASE WHEN {over} THEN {renewed} ELSE {kept} END", q(name))
@@ -129,14 +105,17 @@ fn raise(backend: DbBackend, tenant: TenantId, rules: &BTreeMap<Vec<u8>, Rule>, 
         format!("ON CONFLICT ({}, {}) DO UPDATE SET", q("tenant_id"), q("key"))
     };
     let sql = format!(
-        "INSERT INTO {} ({}, {}, {}, {}, {}) VALUES {} {conflict} {}, {}, {}",
+        "INSERT INTO {} ({}, {}, {}, {}, {}) VALUES ({}, {}, 1, {}, {}) {conflict} {}, {}, {}",
         q("throttle"),
         q("tenant_id"),
         q("key"),
         q("count"),
         q("window_started_at"),
         q("expires_at"),
-        rows.join(", "),
+        place(1),
+        place(2),
+        place(3),
+        place(4),
         set("count", "1", &format!("{} + 1", old("count"))),
         set("window_started_at", &new("window_started_at"), &old("window_started_at")),
         set("expires_at", &new("expires_at"), &old("expires_at")),
@@ -159,8 +138,9 @@ pub fn prefix(ip: IpAddr) -> String {
 ///
 /// # Errors
 /// What the database says.
-pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
-    Ok(throttle::Entity::delete_many().filter(throttle::Column::ExpiresAt.lt(now)).exec(tx).await?.rows_affected)
+pub async fn sweep(db: &Db, now: Micros) -> Result<u64> {
+    let ended = Condition::all().add(throttle::Column::ExpiresAt.lt(now));
+    db.sweep::<throttle::Entity, Hash>(throttle::Column::Key, ended).await
 }
 
 /// Counts in this process only: for what comes too often, or is too cheap, to be written down (failed client
@@ -169,7 +149,8 @@ pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
 pub struct Memory {
     limit: u32,
     window: Duration,
-    counts: Cache<Vec<u8>, (u32, Micros)>,
+    /// By a digest, so that no key is larger than another, whatever a stranger sends.
+    counts: Cache<[u8; 32], (u32, Micros)>,
 }
 
 impl Memory {
@@ -182,14 +163,14 @@ impl Memory {
 
     /// How long this key has to wait; `None` when it may try.
     pub fn blocked(&self, key: &[u8], now: Micros) -> Option<Duration> {
-        let (count, since) = self.counts.get(key)?;
+        let (count, since) = self.counts.get(&digest(key))?;
         let end = since.plus(self.window);
         (count >= self.limit && end > now).then(|| now.until(end))
     }
 
     /// Counts one failure and says how many there were in this window.
     pub fn failed(&self, key: &[u8], now: Micros) -> u32 {
-        let entry = self.counts.entry_by_ref(key).and_upsert_with(|old| match old.map(|e| e.into_value()) {
+        let entry = self.counts.entry(digest(key)).and_upsert_with(|old| match old.map(|e| e.into_value()) {
             Some((count, since)) if since.plus(self.window) > now => (count.saturating_add(1), since),
             _ => (1, now),
         });
@@ -198,8 +179,12 @@ impl Memory {
 
     /// Forgets the failures of a key, as after a success.
     pub fn forget(&self, key: &[u8]) {
-        self.counts.invalidate(key);
+        self.counts.invalidate(&digest(key));
     }
+}
+
+fn digest(key: &[u8]) -> [u8; 32] {
+    Sha256::digest(key).into()
 }
 
 #[cfg(test)]

@@ -2,16 +2,16 @@
 
 pub mod setup;
 
+use crate::account::Person;
 use crate::account::profile::claims;
 use crate::account::session::Visitor;
-use crate::account::{self, Person};
 use crate::app::App as Process;
 use crate::ctx::Ctx;
 use crate::error::{Error, Notice, Result};
 use crate::flow::ask::Ask;
 use crate::flow::next::Step;
 use crate::flow::{self, Answer, Next, Shown};
-use crate::http::{App, Form, Query, application, check_form, cookie, ended, form_token, page, see_other};
+use crate::http::{App, Form, Query, application, check_form, cookie, ended, form_token, host_of, page, see_other};
 use crate::page::{self, AccountChoice, ChooseAccount, Consent, Learns, SignIn, SignInErrors, field, note};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
@@ -64,16 +64,13 @@ async fn begin(app: &Process, ctx: &Ctx, visitor: Visitor) -> Result<HttpRespons
 /// Pages; a form that is not this browser's.
 pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visitor, Form)) -> Result<HttpResponse> {
     let form = form.0;
-    // `{handle}.{version}`: a decision counts for the very page that it was made on.
-    let (handle, version) =
-        form.get("flow").and_then(|f| f.rsplit_once('.')).ok_or(Error::Person(Notice::FlowExpired))?;
+    let (handle, seen) = form.get("flow").and_then(|f| f.split_once('.')).ok_or(Error::Person(Notice::FlowExpired))?;
     check_form(&ctx, (&req, &form), visitor.browser.as_ref(), handle)?;
     let mut extra =
         Extra { identifier: form.owned("identifier"), remember: form.get("remember").is_some(), ..Extra::default() };
     let answer = match (form.get("decision"), form.get("account")) {
         (Some("cancel"), _) => Answer::Cancel,
-        (Some("allow"), _) => Answer::Decide(true),
-        (Some("deny"), _) => Answer::Decide(false),
+        (Some(decision @ ("allow" | "deny")), _) => decided(decision, seen)?,
         (_, Some("other")) => Answer::OtherAccount,
         (_, Some(id)) => Answer::Choose(id.parse().map_err(|_| Notice::BadRequest)?),
         _ => {
@@ -90,12 +87,6 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
             }
         }
     };
-    if let Answer::Decide(_) = answer
-        && let Next::Show(shown) = flow::resume(&app, &ctx, &visitor, handle).await?
-        && shown.version.to_string() != version
-    {
-        return see_other(&format!("{}?flow={handle}", ctx.to("/login")));
-    }
     let answered = flow::submit(&app, &ctx, &visitor, (handle, answer)).await?;
     extra.notice = answered.notice;
     let remember = extra.remember;
@@ -112,6 +103,16 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
     }
     cookie::add(&mut response, answered.secret.map(|secret| cookie::session(&ctx, &secret, remember)));
     Ok(response)
+}
+
+/// `{handle}.{version}.{session}`: a decision counts for the very page that it was made on.
+fn decided(decision: &str, seen: &str) -> Result<Answer> {
+    let read = || {
+        let (version, session) = seen.split_once('.')?;
+        Some((version.parse().ok()?, session.parse().ok()?))
+    };
+    let (version, session) = read().ok_or(Error::Person(Notice::BadRequest))?;
+    Ok(Answer::Decide { allowed: decision == "allow", version, session })
 }
 
 fn missing(identifier: &str, password: &str) -> SignInErrors {
@@ -141,7 +142,7 @@ async fn show(app: &Process, ctx: &Ctx, visitor: &Visitor, (next, extra): (Next,
     match shown.step.clone() {
         Step::SignIn { as_user } => sign_in(app, ctx, visitor, (&shown, as_user, extra)).await,
         Step::Choose => choose(app, ctx, visitor, &shown),
-        Step::Consent(account) => consent(app, ctx, visitor, (&shown, account.user)),
+        Step::Consent(account) => consent(app, ctx, visitor, (&shown, &account)),
         Step::Done(_) | Step::Refuse(..) => Err(Error::internal("an end that was to be shown")),
     }
 }
@@ -166,10 +167,8 @@ async fn sign_in(
     (shown, as_user, extra): (&Shown, Option<UserId>, Extra),
 ) -> Result<HttpResponse> {
     let fixed = match as_user {
-        Some(user) => match shown.person(user) {
-            Some(person) => Some(person_shown(person)),
-            None => account::by_id(app.db().read(), ctx.tenant.id, user).await?.as_ref().map(person_shown),
-        },
+        // Only who is signed in in this browser is named: whoever holds an old ID token learns nothing by showing it.
+        Some(user) => shown.person(user).map(person_shown),
         None => None,
     };
     let fresh = extra.notice.is_none() && as_user.is_some_and(|u| shown.person(u).is_some());
@@ -221,20 +220,24 @@ fn choose(app: &Process, ctx: &Ctx, visitor: &Visitor, shown: &Shown) -> Result<
     page(app, ctx, 200, &page_shown)
 }
 
-fn consent(app: &Process, ctx: &Ctx, visitor: &Visitor, (shown, user): (&Shown, UserId)) -> Result<HttpResponse> {
-    let (Some(client), Some(asked), Some(person)) = (&shown.client, &shown.ask.application, shown.person(user)) else {
+fn consent(
+    app: &Process,
+    ctx: &Ctx,
+    visitor: &Visitor,
+    (shown, account): (&Shown, &flow::next::Account),
+) -> Result<HttpResponse> {
+    let (Some(client), Some(asked), Some(person)) = (&shown.client, &shown.ask.application, shown.person(account.user))
+    else {
         return Err(Error::internal("a consent without somebody to ask or to be asked"));
     };
     let learns = |scope: &str| Learns { scope: scope.to_owned(), values: values(person, scope) };
-    let host = url::Url::parse(&asked.redirect_uri)
-        .ok()
-        .and_then(|u| u.host_str().map(str::to_owned))
-        .unwrap_or_else(|| asked.redirect_uri.clone());
+    let host = host_of(&asked.redirect_uri);
     let page_shown = Consent {
         action: ctx.to("/login"),
-        flow: handle(shown),
+        flow: format!("{}.{}", handle(shown), account.session),
         csrf: token(ctx, visitor, shown)?,
-        application: application(client),
+        // Where the answer goes, not where the application says it lives.
+        application: page::Application { host: host.clone(), ..application(client) },
         person: person_shown(person),
         learns: in_order(&asked.scopes).map(learns).collect(),
         host,

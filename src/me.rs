@@ -24,18 +24,26 @@ struct Me {
 async fn me(app: &Process, ctx: &Ctx, visitor: &Visitor) -> Result<Option<Me>> {
     let conn = app.db().read();
     let browser = session::load(conn, ctx.tenant.id, visitor, ctx.now).await?;
-    let Some(row) = browser.sessions.first().cloned() else { return Ok(None) };
-    let act = Act {
-        tenant: &ctx.tenant,
-        client: None,
-        user: Some(row.user_id),
-        session: Some(row.id),
-        since: row.auth_time,
-        now: ctx.now,
-        hold: Hold::Nothing,
-    };
-    let Ok(allowed) = may_act(conn, act).await? else { return Ok(None) };
-    let Some(user) = allowed.user else { return Ok(None) };
+    let mut first = None;
+    // Those who may act no more are passed over, as signing in does: one disabled account must not shut out the others.
+    for row in &browser.sessions {
+        let act = Act {
+            tenant: &ctx.tenant,
+            client: None,
+            user: Some(row.user_id),
+            session: Some(row.id),
+            since: row.auth_time,
+            now: ctx.now,
+            hold: Hold::Nothing,
+        };
+        if let Ok(allowed) = may_act(conn, act).await?
+            && let Some(user) = allowed.user
+        {
+            first = Some((row.clone(), user));
+            break;
+        }
+    }
+    let Some((row, user)) = first else { return Ok(None) };
     let person = account::with_identifiers(conn, user).await?;
     if session::worth_touching(ctx, &row) {
         let (inner, touched) = (ctx.clone(), row.clone());

@@ -3,11 +3,13 @@
 //! Owns `spent_jti` and `link`. The idiom, for the tables of others too: one conditional statement decides, and the
 //! number of rows that it changed names the winner ([`won`]). Never read first.
 
-use crate::db::{Tx, insert_if_new};
+use crate::db::{Db, Tx, insert_if_new};
 use crate::error::Result;
 use entity::{Hash, LinkPurpose, Micros, TenantId, link, spent_jti};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait,
+};
 
 /// Whether a conditional `UPDATE` was the one that changed the row.
 ///
@@ -83,11 +85,12 @@ pub async fn withdraw_links(tx: &Tx, tenant: TenantId, purpose: LinkPurpose) -> 
 ///
 /// # Errors
 /// What the database says.
-pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
+pub async fn sweep(db: &Db, now: Micros) -> Result<u64> {
     let before = now.minus(std::time::Duration::from_secs(86_400));
-    let jtis = spent_jti::Entity::delete_many().filter(spent_jti::Column::ExpiresAt.lt(before)).exec(tx).await?;
-    let links = link::Entity::delete_many().filter(link::Column::ExpiresAt.lt(before)).exec(tx).await?;
-    Ok(jtis.rows_affected + links.rows_affected)
+    let jtis = Condition::all().add(spent_jti::Column::ExpiresAt.lt(before));
+    let links = Condition::all().add(link::Column::ExpiresAt.lt(before));
+    Ok(db.sweep::<spent_jti::Entity, Hash>(spent_jti::Column::Hash, jtis).await?
+        + db.sweep::<link::Entity, Hash>(link::Column::Hash, links).await?)
 }
 
 #[cfg(test)]

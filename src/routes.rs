@@ -5,9 +5,10 @@
 use crate::error::{Notice, Result};
 use crate::http::App;
 use crate::http::answer::no_store;
+use crate::http::door::Allowed;
 use crate::{login, me, oidc};
 use actix_web::http::{Method, header};
-use actix_web::{HttpRequest, HttpResponse, guard, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, guard, web};
 
 macro_rules! routes {
     ($($path:literal: $($method:ident => $handler:path),+;)*) => {
@@ -18,7 +19,8 @@ macro_rules! routes {
             $({
                 let resource = web::resource($path);
                 $(let resource = resource.route(method!($method).to($handler));)+
-                config.service(resource.default_service(web::to(not_allowed)));
+                let allowed = [$(stringify!($method)),+].join(", ").replace("GET", "GET, HEAD");
+                config.service(resource.default_service(web::to(move |req: HttpRequest| not_allowed(req, allowed.clone()))));
             })*
         }
     };
@@ -55,10 +57,10 @@ routes! {
 /// All of them, with what has no tenant.
 pub fn all(config: &mut web::ServiceConfig) {
     config
-        .route("/healthz", web::get().to(alive))
-        .route("/readyz", web::get().to(ready))
-        .route("/.well-known/oauth-authorization-server/t/{slug}", web::get().to(oidc::metadata::metadata))
-        .route("/.well-known/openid-configuration/t/{slug}", web::get().to(oidc::metadata::metadata))
+        .route("/healthz", method!(GET).to(alive))
+        .route("/readyz", method!(GET).to(ready))
+        .route("/.well-known/oauth-authorization-server/t/{slug}", method!(GET).to(oidc::metadata::metadata))
+        .route("/.well-known/openid-configuration/t/{slug}", method!(GET).to(oidc::metadata::metadata))
         .route("/assets/{file}", method!(GET).to(asset))
         .service(web::scope("/t/{slug}").configure(doors).route("", method!(GET).to(me::front)))
         .configure(doors)
@@ -69,7 +71,8 @@ async fn not_found() -> Result<HttpResponse> {
     Err(Notice::NotFound.into())
 }
 
-async fn not_allowed(req: HttpRequest) -> Result<HttpResponse> {
+async fn not_allowed(req: HttpRequest, allowed: String) -> Result<HttpResponse> {
+    req.extensions_mut().insert(Allowed(allowed));
     // A preflight that gets here is for what scripts of other sites may not call.
     if req.method() == Method::OPTIONS {
         Ok(HttpResponse::NoContent().finish())

@@ -133,6 +133,10 @@ impl Tenants {
     /// # Errors
     /// The database's.
     pub async fn place(&self, store: &Store, host: &str, slug: Option<&str>) -> Result<Option<Place>> {
+        // What cannot be a slug is not looked for, nor remembered.
+        if slug.is_some_and(|s| !valid_slug(s)) || host.len() > 255 {
+            return Ok(None);
+        }
         let path = slug.map(|s| format!("/t/{s}")).unwrap_or_default();
         let key = format!("{host}{path}");
         let revision = store.cache.tenants();

@@ -4,12 +4,14 @@
 //! when and with what it signed in.
 
 use crate::ctx::Ctx;
-use crate::db::Tx;
+use crate::db::{Db, Tx};
 use crate::error::Result;
 use crate::seal::Token;
 use entity::{BrowserSessionId, Hash, Micros, SessionId, TenantId, Texts, UserId, browser_session, session};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use zeroize::Zeroizing;
 
 /// What a browser brings: its id and, when somebody signed in, the secret of its session. Both as hashes.
@@ -245,4 +247,19 @@ pub async fn end_browser(tx: &Tx, tenant: TenantId, id: BrowserSessionId, now: M
         .exec(tx)
         .await?;
     Ok(())
+}
+
+/// A browser is known for so long after its session there has ended.
+const KNOWN: std::time::Duration = std::time::Duration::from_secs(90 * 86_400);
+
+/// Deletes sessions that ended so long ago that nothing asks for them any more.
+///
+/// # Errors
+/// The database's.
+pub async fn sweep(db: &Db, now: Micros) -> Result<u64> {
+    let before = now.minus(KNOWN);
+    let sessions = Condition::all().add(session::Column::ExpiresAt.lt(before));
+    let browsers = Condition::all().add(browser_session::Column::EndedAt.lt(before));
+    Ok(db.sweep::<session::Entity, SessionId>(session::Column::Id, sessions).await?
+        + db.sweep::<browser_session::Entity, BrowserSessionId>(browser_session::Column::Id, browsers).await?)
 }

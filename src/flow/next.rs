@@ -117,7 +117,8 @@ fn must_ask(ask: &Ask, evidence: &Evidence, known: &Known, (account, scopes): (&
     if let Some(Decision::Allowed { user, scopes: allowed }) = &evidence.consent {
         return !(*user == account.user && scopes.within(allowed));
     }
-    ask.wants(Prompt::Consent) || (!known.first_party && (known.unassured || !scopes.within(&known.consented)))
+    // Whoever can be impersonated is asked about each time, the tenant's own applications too.
+    ask.wants(Prompt::Consent) || known.unassured || (!known.first_party && !scopes.within(&known.consented))
 }
 
 #[cfg(test)]

@@ -42,11 +42,13 @@ pub(super) async fn prove(
 ) -> Result<Proved> {
     let conn = app.db().read();
     let by = Identifier::typed(&attempt.identifier);
-    let found = match (attempt.as_user, &by) {
-        (Some(user), _) => Some(user),
-        (None, Some(by)) => account::find(conn, ctx.tenant.id, by).await?,
-        (None, None) => None,
+    let typed = match &by {
+        Some(by) => account::find(conn, ctx.tenant.id, by).await?,
+        None => None,
     };
+    // Where it must be one person, nobody else is found, whatever was typed.
+    let found = typed.filter(|user| attempt.as_user.is_none_or(|only| only == *user));
+
     let nobody = UserId(uuid::Uuid::nil());
     let user = found.unwrap_or(nobody);
     let browser = visitor.browser.clone().ok_or_else(|| Error::internal("a flow without a browser"))?;
@@ -118,12 +120,13 @@ async fn write(app: &App, ctx: &Ctx, visitor: &Visitor, outcome: Outcome<'_>) ->
                 now,
                 hold: Hold::Row,
             };
-            let kept = account::password_of(tx, ctx.tenant.id, user).await?;
-            let same = kept.map(|k| k.phc) == stored.as_ref().map(|s| s.phc.clone());
             if let Err(denied) = may_act(tx, act).await? {
                 audit::record(tx, &origin, failed(denied.as_str())).await?;
                 return Ok(None);
             }
+            // Read once the person's row is held, so that a change of the password is seen or waits.
+            let kept = account::password_of(tx, ctx.tenant.id, user).await?;
+            let same = kept.map(|k| k.phc) == stored.as_ref().map(|s| s.phc.clone());
             if !same {
                 audit::record(tx, &origin, failed("password_changed_meanwhile")).await?;
                 return Ok(None);
@@ -202,25 +205,16 @@ fn keys(
         (true, None) => "none".to_owned(),
         (false, _) => user.to_string(),
     };
-    let mut keys = vec![(
-        Rule { name: "sign-in/address", limit: limits.sign_in_per_address, window },
-        prefix.clone().into_bytes(),
-    )];
-    match known {
-        Some(browser) => {
-            let key = [account.as_bytes(), b"/", browser].concat();
-            keys.push((Rule { name: "sign-in/account+browser", limit: limits.sign_in_attempts, window }, key));
-        }
-        None => {
-            keys.push((
-                Rule { name: "sign-in/account+address", limit: limits.sign_in_attempts, window },
-                format!("{account}/{prefix}").into_bytes(),
-            ));
-            keys.push((
-                Rule { name: "sign-in/account", limit: limits.sign_in_per_account, window },
-                account.into_bytes(),
-            ));
-        }
-    }
-    keys
+    let Some(browser) = known else {
+        // From what a stranger cannot vary to what they can: see `limit::count`.
+        let both = format!("{account}/{prefix}").into_bytes();
+        return vec![
+            (Rule { name: "sign-in/address", limit: limits.sign_in_per_address, window }, prefix.into_bytes()),
+            (Rule { name: "sign-in/account+address", limit: limits.sign_in_attempts, window }, both),
+            (Rule { name: "sign-in/account", limit: limits.sign_in_per_account, window }, account.into_bytes()),
+        ];
+    };
+    // Neither other addresses nor others at this one can lock it out.
+    let both = [account.as_bytes(), b"/", browser].concat();
+    vec![(Rule { name: "sign-in/account+browser", limit: limits.sign_in_attempts, window }, both)]
 }

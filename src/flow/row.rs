@@ -5,15 +5,19 @@ use super::next::Evidence;
 use crate::account::session::Visitor;
 use crate::app::App;
 use crate::ctx::Ctx;
-use crate::db::Tx;
+use crate::db::{Db, Tx};
 use crate::error::{Error, Notice, Result};
 use crate::limit;
 use crate::seal::{Token, sha256};
 use entity::{Document, Hash, Micros, RowId, TenantId, flow};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use std::time::Duration;
 
+/// How many give way at once when an address has too many.
+const SURPLUS: u64 = 20;
 /// How long a person has for all pages of one interaction.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -35,12 +39,10 @@ pub(super) async fn put(app: &App, ctx: &Ctx, visitor: &Visitor, ask: Ask) -> Re
         .filter(flow::Column::FinishedAt.is_null())
         .count(app.db().read())
         .await?;
-    if open >= u64::from(app.config().limits.flows_per_address) {
-        return Err(Notice::Throttled.into());
-    }
+    let full = open >= u64::from(app.config().limits.flows_per_address);
     let browser = visitor.browser.clone().ok_or_else(|| Error::internal("a flow without a browser"))?;
     let Token { text: handle, hash } = Token::new("")?;
-    let id = RowId::new();
+    let (id, tenant, place) = (RowId::new(), ctx.tenant.id, source.clone());
     let row = flow::ActiveModel {
         tenant_id: Set(ctx.tenant.id),
         id: Set(id),
@@ -56,6 +58,22 @@ pub(super) async fn put(app: &App, ctx: &Ctx, visitor: &Visitor, ask: Ask) -> Re
     };
     app.db()
         .write(async move |tx| {
+            if full {
+                // The oldest gives way rather than the newest being refused: strangers at the same address can make
+                // pages pile up, but not keep anybody from signing in.
+                let oldest = flow::Entity::find()
+                    .filter(flow::Column::TenantId.eq(tenant))
+                    .filter(flow::Column::Source.eq(place.clone()))
+                    .order_by_asc(flow::Column::CreatedAt)
+                    .limit(SURPLUS)
+                    .all(tx)
+                    .await?;
+                flow::Entity::delete_many()
+                    .filter(flow::Column::TenantId.eq(tenant))
+                    .filter(flow::Column::Id.is_in(oldest.iter().map(|f| f.id)))
+                    .exec(tx)
+                    .await?;
+            }
             flow::Entity::insert(row.clone()).exec_without_returning(tx).await?;
             Ok(())
         })
@@ -158,6 +176,7 @@ pub(super) async fn close_all(tx: &Tx, tenant: TenantId, browser: &Hash, now: Mi
 ///
 /// # Errors
 /// The database's.
-pub async fn sweep(tx: &Tx, now: Micros) -> Result<u64> {
-    Ok(flow::Entity::delete_many().filter(flow::Column::ExpiresAt.lt(now)).exec(tx).await?.rows_affected)
+pub async fn sweep(db: &Db, now: Micros) -> Result<u64> {
+    let over = Condition::all().add(flow::Column::ExpiresAt.lt(now));
+    db.sweep::<flow::Entity, RowId>(flow::Column::Id, over).await
 }

@@ -44,15 +44,17 @@ pub fn language(req: &HttpRequest, secure: bool) -> Option<String> {
 fn cookie(req: &HttpRequest, name: &str) -> Option<String> {
     let mut found = None;
     for line in req.headers().get_all(header::COOKIE) {
-        for pair in line.to_str().ok()?.split(';') {
-            let Some((key, value)) = pair.trim_matches(' ').split_once('=') else { continue };
-            if key != name {
+        // Bytes: what other sites of the domain put beside ours may be anything.
+        for pair in line.as_bytes().split(|b| *b == b';') {
+            let pair = pair.trim_ascii();
+            let Some(at) = pair.iter().position(|b| *b == b'=') else { continue };
+            if &pair[..at] != name.as_bytes() {
                 continue;
             }
             if found.is_some() {
                 return None;
             }
-            found = Some(value.to_owned());
+            found = Some(std::str::from_utf8(&pair[at + 1..]).unwrap_or("?").to_owned());
         }
     }
     found.filter(|v| v.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))

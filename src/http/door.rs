@@ -26,6 +26,9 @@ const LARGEST_HEADERS: usize = 32 * 1024;
 /// Set by a handler that knows the client: whether this very client registered the script's origin.
 pub struct OriginVerdict(pub bool);
 
+/// Set where a path is known and its method is not: the methods that it takes (RFC 9110 section 15.5.6).
+pub struct Allowed(pub String);
+
 /// Where scripts of other sites may call (RFC 9700 section 2.6: the authorization endpoint is not among them).
 fn shared(path: &str) -> Option<&'static str> {
     match path {
@@ -75,7 +78,8 @@ pub async fn door<B: MessageBody + 'static>(
     let path = req.path().to_owned();
     let (slug, inner) = split(&path);
     let dialect = dialect(inner);
-    if inner == "/healthz" {
+    // Probes ask by address, not by a host of ours.
+    if matches!(path.as_str(), "/healthz" | "/readyz") {
         let mut res = next.call(req).await?.map_into_boxed_body();
         answer::secure(res.headers_mut(), false, &request_id);
         return Ok(res);
@@ -129,6 +133,10 @@ pub async fn door<B: MessageBody + 'static>(
         }
         None => res.map_into_boxed_body(),
     };
+    let allowed = http.extensions().get::<Allowed>().and_then(|a| header::HeaderValue::from_str(&a.0).ok());
+    if let Some(allowed) = allowed {
+        res.headers_mut().insert(header::ALLOW, allowed);
+    }
     if shared(inner).is_some() {
         share(&app, &ctx, &http, res.headers_mut()).await;
     }
@@ -263,7 +271,8 @@ fn address(app: &App, req: &HttpRequest) -> IpAddr {
     let lines: Vec<&str> = req.headers().get_all("x-forwarded-for").filter_map(|v| v.to_str().ok()).collect();
     for hop in lines.join(",").rsplit(',').map(str::trim).take(30) {
         // What cannot be read ends the walk: the last address that is known counts.
-        let Ok(ip) = hop.parse::<IpAddr>() else { break };
+        let with_port = || hop.parse::<std::net::SocketAddr>().map(|a| a.ip());
+        let Ok(ip) = hop.parse::<IpAddr>().or_else(|_| with_port()) else { break };
         client = ip.to_canonical();
         if !is_trusted(&client) {
             break;

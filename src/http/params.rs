@@ -1,9 +1,12 @@
 //! Parameters of a request, read strictly: nothing twice, nothing undecodable, nothing without bound.
 
-use crate::error::{Code, Error, Protocol, Result};
+use crate::app::App;
+use crate::ctx::Ctx;
+use crate::error::{Code, Error, Notice, Protocol, Result};
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use entity::Status;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::time::Duration;
@@ -140,11 +143,23 @@ impl FromRequest for Form {
             let text = std::str::from_utf8(&bytes)
                 .map_err(|_| Error::protocol(Code::InvalidRequest, "the body is not UTF-8"))?;
             let form = Params::parse(text)?;
+            still_so(&req).await?;
             if form.shares_a_name_with(&Params::parse(req.query_string())?) {
                 return Err(Error::protocol(Code::InvalidRequest, "a parameter is sent in both query and body"));
             }
             Ok(Form(form))
         })
+    }
+}
+
+/// A body may have taken its time: what the door saw at its beginning is looked at again at its end.
+async fn still_so(req: &HttpRequest) -> Result<()> {
+    let (app, ctx) = (req.app_data::<web::Data<App>>().cloned(), req.extensions().get::<Ctx>().cloned());
+    let (Some(app), Some(ctx)) = (app, ctx) else { return Err(Error::internal("a form outside the door")) };
+    app.store.cache.fresh(&app.store.db, app.store.now()).await?;
+    match app.tenants.get(&app.store, ctx.tenant.id).await?.status {
+        Status::Active => Ok(()),
+        Status::Disabled => Err(Notice::NotFound.into()),
     }
 }
 

@@ -37,6 +37,8 @@ enum Presented {
 pub async fn authenticate(app: &App, ctx: &Ctx, (req, form): (&HttpRequest, &Params)) -> Result<Arc<Client>> {
     let (client_id, presented, challenge) = read(req, form)?;
     let client = app.clients.find(&app.store, &ctx.tenant, &client_id).await?;
+    // What does not exist is counted by its source alone: names that are made up cost no place each.
+    let known = client.is_some();
     let outcome = match client {
         Some(client) if client.active() => prove(app, ctx, &client, presented).await?.map(|()| client),
         Some(_) => Err("the client is disabled"),
@@ -47,7 +49,8 @@ pub async fn authenticate(app: &App, ctx: &Ctx, (req, form): (&HttpRequest, &Par
         Err(because) => because,
     };
     // What is right never waits: secrets have 256 bits, so that counting is against noise, not guessing.
-    let key = format!("{}/{client_id}/{}", ctx.tenant.id, limit::prefix(ctx.ip));
+    let name = if known { client_id.as_str() } else { "" };
+    let key = format!("{}/{name}/{}", ctx.tenant.id, limit::prefix(ctx.ip));
     if let Some(wait) = app.failures.blocked(key.as_bytes(), ctx.now) {
         let mut protocol = Protocol::new(Code::SlowDown, "too many failed attempts").because(because);
         protocol.retry_after = Some(wait);

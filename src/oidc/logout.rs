@@ -139,6 +139,10 @@ async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
     let bad = |because: &str| {
         Error::from(Protocol::new(Code::InvalidRequest, "the sign-out request is not valid").because(because))
     };
+    // As at the authorization endpoint, and before anything is done.
+    if params.get("state").is_some_and(|s| s.len() > 4 * 1024) {
+        return Err(bad("state is longer than 4096 bytes"));
+    }
     let mut request = Request { client: None, sub: None, next: None };
     let mut client_id = params.owned("client_id");
     if let Some(hint) = params.get("id_token_hint") {

@@ -32,8 +32,17 @@ pub async fn metadata(app: App, ctx: Ctx) -> Result<HttpResponse> {
 /// The database's.
 pub async fn jwks(app: App, ctx: Ctx) -> Result<HttpResponse> {
     // Some applications read the list once: the first to look waits the moment that an RSA key takes.
-    let made = tokio::time::timeout(PATIENCE, app.keys.ensure(&app.store, &ctx.tenant, SigningAlg::Rs256)).await;
-    let complete = made.is_ok_and(|made| made.is_ok());
+    if app.keys.set(&app.store, &ctx.tenant).await?.has(SigningAlg::Rs256, app.store.now()) {
+        return published(&app, &ctx, true).await;
+    }
+    // In a task of its own: whoever stops waiting does not make the next one begin anew.
+    let (process, tenant) = (app.clone().into_inner(), ctx.tenant.clone());
+    let making = tokio::spawn(async move { process.keys.ensure(&process.store, &tenant, SigningAlg::Rs256).await });
+    let complete = matches!(tokio::time::timeout(PATIENCE, making).await, Ok(Ok(Ok(()))));
+    published(&app, &ctx, complete).await
+}
+
+async fn published(app: &Process, ctx: &Ctx, complete: bool) -> Result<HttpResponse> {
     let set = app.keys.set(&app.store, &ctx.tenant).await?;
     Ok(cached(complete).json(set.jwks(app.store.now())))
 }

@@ -42,8 +42,10 @@ pub async fn revoke(app: App, ctx: Ctx, req: HttpRequest, form: Form) -> Result<
             let key = client.key();
             app.db()
                 .write(async move |tx| {
-                    grant::revoke_token(tx, tenant, &jti, expires).await?;
-                    audit::record(tx, &origin, Event::success(audit::kind::TOKEN_REVOKE).client(key)).await
+                    if grant::revoke_token(tx, tenant, &jti, expires).await? {
+                        audit::record(tx, &origin, Event::success(audit::kind::TOKEN_REVOKE).client(key)).await?;
+                    }
+                    Ok(())
                 })
                 .await?;
         }

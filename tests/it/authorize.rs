@@ -2,7 +2,7 @@
 
 use crate::support::browser::http;
 use crate::support::rp::{self, authorize, authorize_raw, id_claims};
-use crate::support::{Browser, CALLBACK, PASSWORD, Registered, Server, vectors};
+use crate::support::{Browser, CALLBACK, EMAIL, PASSWORD, Registered, Server, vectors};
 use entity::{ClientAuth, PkceRule, Role, client};
 use reqwest::Method;
 use std::time::Duration;
@@ -512,9 +512,11 @@ async fn an_id_token_hint_for_somebody_else_is_never_answered_with_who_is_here__
     let none = [("prompt", "none"), ("id_token_hint", ada.as_str())];
     assert_eq!(bob.get(&authorize(&server, &client, &none)).await.redirected_error(&server.issuer), "login_required");
     let page = bob.follow(&authorize(&server, &client, &[("id_token_hint", &ada)])).await;
-    assert!(shows_sign_in(&page) && page.body.contains("ada@example.com"));
-    // What Bob types as his own name counts for nothing: the page is for Ada.
-    let page = bob.answer(&page, &[("identifier", OTHER), ("password", PASSWORD)]).await;
+    assert!(shows_sign_in(&page) && !page.body.contains("ada@example.com"));
+    // Bob cannot go on as himself: the page is for Ada.
+    let refused = bob.answer_once(&page, &[("identifier", OTHER), ("password", PASSWORD)]).await;
+    assert_eq!(refused.status, 422);
+    let page = bob.answer(&page, &[("identifier", EMAIL), ("password", PASSWORD)]).await;
     let code = page.returned()["code"].clone();
     assert_eq!(id_claims(&server, &client, &code).await["sub"], rp::claims(&ada)["sub"]);
 }

@@ -15,6 +15,7 @@ mod cli;
 mod code_flow;
 mod cors;
 mod crash;
+mod defence;
 mod hostile;
 mod introspect;
 mod isolation;
