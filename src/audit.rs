@@ -66,6 +66,8 @@ kinds! {
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded", Medium;
     ANOMALY_DETECTED = "anomaly_detected", High;
     CONSENT_GIVE = "consent.give", Low;
+    CONSENT_DENY = "consent.deny", Low;
+    CLIENT_LOGIN_FAILED = "client.login_failed", Medium;
     SESSION_END = "session.end", Low;
     TOKEN_REVOKE = "token.revoke", Low;
     TOKEN_REUSE = "token.reuse", High;

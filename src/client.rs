@@ -36,6 +36,8 @@ pub struct Client {
     pub row: client::Model,
     pub redirect_uris: Vec<RedirectUri>,
     pub settings: Settings,
+    /// The tenant's, that these were tightened from.
+    within: Settings,
     pub verifiers: Vec<Verifier>,
     secrets: Vec<(Hash, Option<Micros>)>,
 }
@@ -114,6 +116,7 @@ impl Clients {
         let key = (tenant.id, client_id.to_owned());
         if let Some((known, client)) = self.clients.get(&key)
             && known == revision
+            && client.within == tenant.settings
         {
             return Ok(Some(client));
         }
@@ -172,6 +175,7 @@ async fn load(store: &Store, tenant: &Tenant, row: client::Model) -> Result<Clie
         row.redirect_uris.0.iter().map(|u| RedirectUri::parse(u).map_err(Error::internal)).collect::<Result<_>>()?;
     Ok(Client {
         settings: tenant.settings.tightened(&overrides),
+        within: tenant.settings.clone(),
         redirect_uris,
         verifiers,
         secrets: secrets.into_iter().map(|s| (s.hash, s.expires_at)).collect(),

@@ -149,7 +149,7 @@ pub async fn submit(app: &App, ctx: &Ctx, visitor: &Visitor, (handle, answer): (
     let mut now_here = visitor.clone();
     match (answer, &step) {
         (Answer::Cancel, _) if row.ask.application.is_some() => {
-            close(app, ctx, &row).await?;
+            close(app, ctx, &row, None).await?;
             answered.next = refuse(&row.ask, &facts, ctx, (Code::AccessDenied, "the person cancelled", Acted::Yes))?;
             return Ok(answered);
         }
@@ -196,11 +196,19 @@ async fn advance(app: &App, ctx: &Ctx, row: Row, facts: Facts) -> Result<Next> {
             finish(app, ctx, (Some(&row), &ask, &evidence), (&facts, account)).await
         }
         Step::Refuse(code, says) => {
-            close(app, ctx, &row).await?;
+            close(app, ctx, &row, denied(&row, &facts)).await?;
             refuse(&row.ask, &facts, ctx, (code, says, Acted::Yes))
         }
         step @ (Step::SignIn { .. } | Step::Choose | Step::Consent(_)) => show(app, ctx, row, (facts, step)).await,
     }
+}
+
+/// What goes on record when a person says no.
+fn denied(row: &Row, facts: &Facts) -> Option<Event> {
+    let account = next::candidate(&row.ask, &row.evidence, &facts.known)?;
+    let client = facts.client.as_ref()?.key();
+    (row.evidence.consent == Some(Decision::Denied))
+        .then(|| Event::success(audit::kind::CONSENT_DENY).by(account.user).on(account.user).client(client))
 }
 
 /// Whether a person did something in this interaction, after which errors may go to any application that registered.
@@ -288,7 +296,7 @@ async fn finish(
 ) -> Result<Next> {
     let Some(application) = &ask.application else {
         if let Some(row) = row {
-            close(app, ctx, row).await?;
+            close(app, ctx, row, None).await?;
         }
         return Ok(Next::End(End::Account));
     };
@@ -357,7 +365,8 @@ async fn finish(
                 code_challenge: application.code_challenge.clone(),
             };
             ctx.tenant.mark_issued(tx, now).await?;
-            grant::put_code(tx, &ctx.tenant, bound, redemption, now).await.map(Ok)
+            let until = now.plus(client.settings.code);
+            grant::put_code(tx, ctx.tenant.id, bound, redemption, (now, until)).await.map(Ok)
         })
         .await;
     match written? {
@@ -378,6 +387,13 @@ async fn finish(
     }
 }
 
+/// Which accounts of a browser are signed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaver {
+    Everybody,
+    One(SessionId),
+}
+
 /// Who is still signed in in this browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaving {
@@ -390,33 +406,27 @@ pub enum Leaving {
 ///
 /// # Errors
 /// The database's.
-pub async fn sign_out(
-    app: &App,
-    ctx: &Ctx,
-    visitor: &Visitor,
-    (browser, which): (&Browser, &[SessionId]),
-) -> Result<Leaving> {
-    let others = browser.sessions.iter().any(|s| !which.contains(&s.id));
-    let leaving: Vec<_> = browser.sessions.iter().filter(|s| which.contains(&s.id)).cloned().collect();
-    let (inner, store, id, bid) = (ctx.clone(), app.store.clone(), browser.id, visitor.browser.clone());
+pub async fn sign_out(app: &App, ctx: &Ctx, visitor: &Visitor, leaver: Leaver) -> Result<Leaving> {
+    let Some(browser) = visitor.browser.clone() else { return Ok(Leaving::Nobody) };
+    let (inner, store) = (ctx.clone(), app.store.clone());
     app.db()
         .write(async move |tx| {
             let (tenant, now) = (inner.tenant.id, store.now());
-            for row in &leaving {
+            let sessions = session::all_of(tx, tenant, &browser, now).await?;
+            let (leaving, staying): (Vec<_>, Vec<_>) =
+                sessions.iter().partition(|s| leaver == Leaver::Everybody || leaver == Leaver::One(s.id));
+            for row in leaving {
                 if session::end(tx, tenant, row.id, now).await? {
                     grant::end_session(tx, tenant, row.id, now).await?;
                     let event = Event::success(audit::kind::USER_LOGOUT).by(row.user_id).on(row.user_id);
                     audit::record(tx, &Origin::from(&inner), event).await?;
                 }
             }
-            if let (Some(id), false) = (id, others) {
-                session::end_browser(tx, tenant, id, now).await?;
+            if staying.is_empty() {
+                session::end_browser(tx, tenant, &browser, now).await?;
             }
-            if let Some(browser) = &bid {
-                close_all(tx, tenant, browser, now).await?;
-            }
-            Ok(())
+            close_all(tx, tenant, &browser, now).await?;
+            Ok(if staying.is_empty() { Leaving::Nobody } else { Leaving::Others })
         })
-        .await?;
-    Ok(if others { Leaving::Others } else { Leaving::Nobody })
+        .await
 }

@@ -7,6 +7,7 @@
 use crate::db::{Db, Tx, insert_if_new};
 use crate::error::Result;
 use crate::seal::{Token, hmac256, same, sha256};
+use crate::settings::Settings;
 use crate::tenant::{Purpose, Tenant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -51,14 +52,14 @@ const REFRESH: &str = "kw_rt_";
 /// The database's.
 pub async fn put_code(
     tx: &Tx,
-    tenant: &Tenant,
+    tenant: TenantId,
     bound: Bound,
     redemption: Redemption,
-    now: Micros,
+    (now, expires_at): (Micros, Micros),
 ) -> Result<Zeroizing<String>> {
     let Token { text: secret, hash } = Token::new(CODE)?;
     let row = code::ActiveModel {
-        tenant_id: Set(tenant.id),
+        tenant_id: Set(tenant),
         hash: Set(hash),
         client: Set(bound.client),
         user_id: Set(bound.user),
@@ -72,7 +73,7 @@ pub async fn put_code(
         amr: Set(bound.amr),
         acr: Set(bound.acr),
         created_at: Set(now),
-        expires_at: Set(now.plus(tenant.settings.code)),
+        expires_at: Set(expires_at),
         spent_at: Set(None),
         grant_id: Set(None),
     };
@@ -208,9 +209,8 @@ pub enum Rotated {
 ///
 /// # Errors
 /// The database's.
-pub async fn rotate(tx: &Tx, tenant: &Tenant, token: &Presented, now: Micros) -> Result<Rotated> {
+pub async fn rotate(tx: &Tx, tenant: &Tenant, settings: &Settings, token: &Presented, now: Micros) -> Result<Rotated> {
     let next = refresh_token(tenant, token.grant, token.number + 1);
-    let settings = &tenant.settings;
     let done = token_grant::Entity::update_many()
         .col_expr(token_grant::Column::RefreshHash, Expr::value(sha256(next.as_bytes()).0))
         .col_expr(token_grant::Column::RefreshNumber, Expr::value(token.number + 1))

@@ -161,6 +161,10 @@ impl Memory {
         Self { limit, window, counts }
     }
 
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// How long this key has to wait; `None` when it may try.
     pub fn blocked(&self, key: &[u8], now: Micros) -> Option<Duration> {
         let (count, since) = self.counts.get(&digest(key))?;

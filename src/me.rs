@@ -1,13 +1,13 @@
 //! A person's own account, and the front page.
 
 use crate::access::{Act, Hold, may_act};
-use crate::account::session::{self, Browser, Visitor};
+use crate::account::session::{self, Visitor};
 use crate::account::{self, Person};
 use crate::app::App as Process;
 use crate::audit::{self, Event, Origin};
 use crate::ctx::Ctx;
 use crate::error::{Error, Notice, Result};
-use crate::flow::{self, Leaving};
+use crate::flow::{self, Leaver, Leaving};
 use crate::grant;
 use crate::http::{App, Form, Query, check_form, cookie, form_token, page, see_other};
 use crate::page::{self, Account, Device, Front, SessionRow, SignedOut, note};
@@ -16,7 +16,6 @@ use entity::{IdentifierKind, SessionId};
 
 /// Who is looking, when somebody is signed in.
 struct Me {
-    browser: Browser,
     person: Person,
     session: SessionId,
 }
@@ -49,7 +48,7 @@ async fn me(app: &Process, ctx: &Ctx, visitor: &Visitor) -> Result<Option<Me>> {
         let (inner, touched) = (ctx.clone(), row.clone());
         app.db().write(async move |tx| session::touch(tx, &inner, &touched).await).await?;
     }
-    Ok(Some(Me { browser, person, session: row.id }))
+    Ok(Some(Me { person, session: row.id }))
 }
 
 /// `GET /`
@@ -120,7 +119,7 @@ pub async fn end_session(
     let Some(me) = me(&app, &ctx, &visitor).await? else { return see_other(&ctx.to("/login")) };
     let id: SessionId = form.get("session").and_then(|s| s.parse().ok()).ok_or(Error::Person(Notice::BadRequest))?;
     if id == me.session {
-        return leave(&app, &ctx, &visitor, &me.browser).await;
+        return leave(&app, &ctx, &visitor, Leaver::One(id)).await;
     }
     let (inner, store, user) = (ctx.clone(), app.store.clone(), me.person.id());
     let ended = app
@@ -146,14 +145,14 @@ pub async fn end_session(
 /// Pages; a form that is not this browser's.
 pub async fn sign_out(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visitor, Form)) -> Result<HttpResponse> {
     check_form(&ctx, (&req, &form.0), visitor.browser.as_ref(), "account")?;
-    let browser = session::load(app.db().read(), ctx.tenant.id, &visitor, ctx.now).await?;
-    leave(&app, &ctx, &visitor, &browser).await
+    leave(&app, &ctx, &visitor, Leaver::Everybody).await
 }
 
-async fn leave(app: &Process, ctx: &Ctx, visitor: &Visitor, browser: &Browser) -> Result<HttpResponse> {
-    let all: Vec<SessionId> = browser.sessions.iter().map(|s| s.id).collect();
-    let left = flow::sign_out(app, ctx, visitor, (browser, &all)).await?;
+async fn leave(app: &Process, ctx: &Ctx, visitor: &Visitor, who: Leaver) -> Result<HttpResponse> {
+    if flow::sign_out(app, ctx, visitor, who).await? == Leaving::Others {
+        return see_other(&ctx.to("/account"));
+    }
     let mut response = page(app, ctx, 200, &SignedOut { application: None, next: Some(ctx.to("/login")) })?;
-    cookie::add(&mut response, (left == Leaving::Nobody).then(|| cookie::no_session(ctx)));
+    cookie::add(&mut response, Some(cookie::no_session(ctx)));
     Ok(response)
 }

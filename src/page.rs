@@ -203,7 +203,8 @@ pub struct LogoutConfirm {
     pub csrf: String,
     /// The state of the form, opaque.
     pub token: String,
-    pub person: Person,
+    /// Everybody who would be signed out.
+    pub people: Vec<Person>,
     pub application: Option<Application>,
 }
 

@@ -95,7 +95,10 @@ async fn rows() -> (f64, f64, f64) {
         let redemption = Redemption { redirect_uri: Some("https://app.example/cb".into()), code_challenge: None };
         let code = app
             .db()
-            .write(async move |tx| grant::put_code(tx, &t, b.clone(), redemption.clone(), terms.now).await)
+            .write(async move |tx| {
+                grant::put_code(tx, t.id, b.clone(), redemption.clone(), (terms.now, terms.now.plus(t.settings.code)))
+                    .await
+            })
             .await
             .ok()
             .unwrap();
@@ -117,7 +120,7 @@ async fn rows() -> (f64, f64, f64) {
         grant::find_grant(app.db().read(), tenant.id, id).await.ok().unwrap();
         let (t, user) = (tenant.clone(), bound.user);
         let write = app.db().write(async move |tx| {
-            let rotated = grant::rotate(tx, &t, &presented, terms.now).await?;
+            let rotated = grant::rotate(tx, &t, &t.settings, &presented, terms.now).await?;
             account::held(tx, t.id, user).await?;
             Ok(rotated)
         });

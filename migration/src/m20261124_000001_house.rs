@@ -361,6 +361,7 @@ fn indexes() -> Vec<(&'static str, &'static [&'static str], Kind)> {
         ("users", &["tenant_id", "role"], Plain),
         ("identifier", &["tenant_id", "user_id"], Plain),
         ("browser_session", &["tenant_id", "secret"], Unique),
+        ("browser_session", &["tenant_id", "browser"], Plain),
         ("session", &["tenant_id", "browser_session"], Plain),
         ("session", &["tenant_id", "user_id"], Plain),
         ("session", &["expires_at"], Plain),

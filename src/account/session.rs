@@ -47,16 +47,52 @@ pub struct SignedIn {
 /// # Errors
 /// The database's.
 pub async fn load(conn: &impl ConnectionTrait, tenant: TenantId, visitor: &Visitor, now: Micros) -> Result<Browser> {
-    let (Some(browser), Some(secret)) = (&visitor.browser, &visitor.secret) else { return Ok(Browser::default()) };
-    let row = browser_session::Entity::find()
+    let Some(query) = of_browser(tenant, visitor) else { return Ok(Browser::default()) };
+    with_sessions(conn, visitor, query.one(conn).await?, now).await
+}
+
+/// The same, locked until the transaction ends: signing in and out in one browser wait for each other.
+async fn held_browser(tx: &Tx, tenant: TenantId, visitor: &Visitor, now: Micros) -> Result<Browser> {
+    let Some(query) = of_browser(tenant, visitor) else { return Ok(Browser::default()) };
+    with_sessions(tx, visitor, query.lock_exclusive().one(tx).await?, now).await
+}
+
+/// Every live session of a browser, locked, whichever secret it holds by now: whoever signs in there meanwhile is found too.
+///
+/// # Errors
+/// The database's.
+pub async fn all_of(tx: &Tx, tenant: TenantId, browser: &Hash, now: Micros) -> Result<Vec<session::Model>> {
+    let rows = browser_session::Entity::find()
         .filter(browser_session::Column::TenantId.eq(tenant))
-        .filter(browser_session::Column::Secret.eq(secret.clone()))
+        .filter(browser_session::Column::Browser.eq(browser.clone()))
         .filter(browser_session::Column::EndedAt.is_null())
-        .one(conn)
+        .lock_exclusive()
+        .all(tx)
         .await?;
+    let ids = rows.iter().map(|row| row.id);
+    Ok(live(tenant, now).filter(session::Column::BrowserSession.is_in(ids)).all(tx).await?)
+}
+
+fn of_browser(tenant: TenantId, visitor: &Visitor) -> Option<sea_orm::Select<browser_session::Entity>> {
+    let secret = visitor.secret.clone()?;
+    let query = browser_session::Entity::find()
+        .filter(browser_session::Column::TenantId.eq(tenant))
+        .filter(browser_session::Column::Secret.eq(secret))
+        .filter(browser_session::Column::EndedAt.is_null());
+    Some(query)
+}
+
+async fn with_sessions(
+    conn: &impl ConnectionTrait,
+    visitor: &Visitor,
+    row: Option<browser_session::Model>,
+    now: Micros,
+) -> Result<Browser> {
     // The secret counts only beside the browser id that it was made for.
-    let Some(row) = row.filter(|r| r.browser == *browser) else { return Ok(Browser::default()) };
-    let sessions = live(tenant, now)
+    let Some(row) = row.filter(|r| visitor.browser.as_ref() == Some(&r.browser)) else {
+        return Ok(Browser::default());
+    };
+    let sessions = live(row.tenant_id, now)
         .filter(session::Column::BrowserSession.eq(row.id))
         .order_by_desc(session::Column::AuthTime)
         .all(conn)
@@ -135,7 +171,7 @@ pub async fn start(tx: &Tx, ctx: &Ctx, visitor: &Visitor, proof: &Proof) -> Resu
     let (tenant, now) = (ctx.tenant.id, ctx.now);
     let browser = visitor.browser.clone().unwrap_or(Hash(vec![]));
     let Token { text: secret, hash } = Token::new("")?;
-    let before = load(tx, tenant, visitor, now).await?;
+    let before = held_browser(tx, tenant, visitor, now).await?;
     let browser_session = match before.id {
         Some(id) => {
             browser_session::Entity::update_many()
@@ -235,15 +271,16 @@ pub async fn end(tx: &Tx, tenant: TenantId, id: SessionId, now: Micros) -> Resul
     Ok(done.rows_affected > 0)
 }
 
-/// Ends a browser session as a whole; its cookie is of no more use.
+/// Ends what a browser holds as a whole; its cookie is of no more use.
 ///
 /// # Errors
 /// The database's.
-pub async fn end_browser(tx: &Tx, tenant: TenantId, id: BrowserSessionId, now: Micros) -> Result<()> {
+pub async fn end_browser(tx: &Tx, tenant: TenantId, browser: &Hash, now: Micros) -> Result<()> {
     browser_session::Entity::update_many()
         .col_expr(browser_session::Column::EndedAt, Expr::value(now.0))
         .filter(browser_session::Column::TenantId.eq(tenant))
-        .filter(browser_session::Column::Id.eq(id))
+        .filter(browser_session::Column::Browser.eq(browser.clone()))
+        .filter(browser_session::Column::EndedAt.is_null())
         .exec(tx)
         .await?;
     Ok(())

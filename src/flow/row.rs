@@ -4,6 +4,7 @@ use super::ask::Ask;
 use super::next::Evidence;
 use crate::account::session::Visitor;
 use crate::app::App;
+use crate::audit::{self, Event, Origin};
 use crate::ctx::Ctx;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Notice, Result};
@@ -154,9 +155,19 @@ pub(super) async fn finished(tx: &Tx, tenant: TenantId, (id, version): (RowId, i
     Ok(done.rows_affected == 1)
 }
 
-pub(super) async fn close(app: &App, ctx: &Ctx, row: &Row) -> Result<()> {
-    let (tenant, flow, store) = (ctx.tenant.id, (row.id, row.version), app.store.clone());
-    let first = app.db().write(async move |tx| finished(tx, tenant, flow, store.now()).await).await?;
+/// Ends an interaction; what is to be on record about that is written with it.
+pub(super) async fn close(app: &App, ctx: &Ctx, row: &Row, event: Option<Event>) -> Result<()> {
+    let (inner, flow, store) = (ctx.clone(), (row.id, row.version), app.store.clone());
+    let first = app
+        .db()
+        .write(async move |tx| {
+            let first = finished(tx, inner.tenant.id, flow, store.now()).await?;
+            if let (Some(event), true) = (&event, first) {
+                audit::record(tx, &Origin::from(&inner), event.clone()).await?;
+            }
+            Ok(first)
+        })
+        .await?;
     if first { Ok(()) } else { Err(Notice::FlowExpired.into()) }
 }
 

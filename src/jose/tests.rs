@@ -37,7 +37,8 @@ fn expect(keys: &[Verifier]) -> Expect<'_> {
         algs: SigningAlg::ALL,
         keys,
         now: Micros::from_seconds(NOW),
-        leeway: Duration::ZERO,
+        late: Duration::ZERO,
+        early: Duration::ZERO,
         expiry: Expiry::Required,
         max_chars: Expect::MAX_CHARS,
     }
@@ -539,7 +540,7 @@ fn dates_are_numbers__kj_08() {
             && judge(&without_claim("iat")).is_ok()
     );
     let keys = [ES256.key.clone()];
-    let lenient = || Expect { leeway: Duration::from_secs(10), ..expect(&keys) };
+    let lenient = || Expect { late: Duration::from_secs(10), early: Duration::from_secs(10), ..expect(&keys) };
     for (name, value, fine) in [
         ("exp", NOW - 9, true),
         ("exp", NOW - 10, false),

@@ -19,8 +19,10 @@ pub struct Expect<'a> {
     /// The keys of that one issuer or client (KJ-04).
     pub keys: &'a [Verifier],
     pub now: Micros,
-    /// How far the signer's clock may be off: counts for `exp`, `nbf` and `iat`. Zero for tokens of our own.
-    pub leeway: Duration,
+    /// How far the signer's clock may run behind ours: counts for `exp`. Zero for tokens of our own.
+    pub late: Duration,
+    /// How far it may run ahead: counts for `nbf` and `iat`.
+    pub early: Duration,
     pub expiry: Expiry,
     /// Characters of the whole token at most; see [`Expect::MAX_CHARS`].
     pub max_chars: usize,
@@ -29,6 +31,8 @@ pub struct Expect<'a> {
 impl Expect<'_> {
     /// The usual limit (KJ-09); introspection takes 4 KiB.
     pub const MAX_CHARS: usize = 16 * 1024;
+    /// How far the clocks of two nodes may be apart: what one has just signed counts at the other.
+    pub const NODES: Duration = Duration::from_secs(5);
 }
 
 /// Which `typ` a token must have (RFC 8725 section 3.11). Compared without case and with or without `application/`.
@@ -297,13 +301,13 @@ fn check_dates(claims: &Map<String, Value>, expect: &Expect) -> Result<Dates, Re
     let not_before = date(claims, "nbf")?;
     let issued = date(claims, "iat")?;
     // RFC 7519 section 4.1.4: valid before `exp`, not at it.
-    let past = expires.is_some_and(|exp| expect.now >= exp.plus(expect.leeway));
+    let past = expires.is_some_and(|exp| expect.now >= exp.plus(expect.late));
     match (expect.expiry, expires) {
         (Expiry::Required | Expiry::MayBePast, None) => return Err(Refusal::Claims),
         (Expiry::Required | Expiry::IfPresent, _) if past => return Err(Refusal::Expired),
         (Expiry::Required | Expiry::IfPresent | Expiry::MayBePast, _) => {}
     }
-    let latest = expect.now.plus(expect.leeway);
+    let latest = expect.now.plus(expect.early);
     if not_before.is_some_and(|nbf| nbf > latest) || issued.is_some_and(|iat| iat > latest) {
         return Err(Refusal::NotYet);
     }

@@ -212,7 +212,8 @@ async fn hinted(app: &Process, ctx: &Ctx, client: &Client, hint: &str) -> Result
         algs: SigningAlg::ALL,
         keys: &keys,
         now,
-        leeway: Duration::ZERO,
+        late: Duration::ZERO,
+        early: Expect::NODES,
         expiry: Expiry::MayBePast,
         max_chars: Expect::MAX_CHARS,
     };

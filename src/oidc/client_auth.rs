@@ -1,6 +1,7 @@
 //! Who is this client? One method, the registered one (OpenID Connect Core section 9, RFC 6749 section 2.3, RFC 7523).
 
 use crate::app::App;
+use crate::audit::{self, Event, Origin};
 use crate::client::Client;
 use crate::ctx::Ctx;
 use crate::error::{Challenge, Code, Error, Protocol, Result};
@@ -38,7 +39,7 @@ pub async fn authenticate(app: &App, ctx: &Ctx, (req, form): (&HttpRequest, &Par
     let (client_id, presented, challenge) = read(req, form)?;
     let client = app.clients.find(&app.store, &ctx.tenant, &client_id).await?;
     // What does not exist is counted by its source alone: names that are made up cost no place each.
-    let known = client.is_some();
+    let known = client.as_ref().map(|c| c.key());
     let outcome = match client {
         Some(client) if client.active() => prove(app, ctx, &client, presented).await?.map(|()| client),
         Some(_) => Err("the client is disabled"),
@@ -49,14 +50,25 @@ pub async fn authenticate(app: &App, ctx: &Ctx, (req, form): (&HttpRequest, &Par
         Err(because) => because,
     };
     // What is right never waits: secrets have 256 bits, so that counting is against noise, not guessing.
-    let name = if known { client_id.as_str() } else { "" };
+    let name = if known.is_some() { client_id.as_str() } else { "" };
     let key = format!("{}/{name}/{}", ctx.tenant.id, limit::prefix(ctx.ip));
     if let Some(wait) = app.failures.blocked(key.as_bytes(), ctx.now) {
         let mut protocol = Protocol::new(Code::SlowDown, "too many failed attempts").because(because);
         protocol.retry_after = Some(wait);
         return Err(protocol.into());
     }
-    app.failures.failed(key.as_bytes(), ctx.now);
+    let count = app.failures.failed(key.as_bytes(), ctx.now);
+    if count == app.failures.limit() {
+        // Once per window: a stranger's noise must not become as many writes.
+        let (inner, by) = (ctx.clone(), known);
+        let event = Event::failure(audit::kind::CLIENT_LOGIN_FAILED).because(because);
+        let event = match by {
+            Some(client) => event.client(client),
+            None => event,
+        };
+        let event = event.with(serde_json::json!({ "count": count }));
+        app.db().write(async move |tx| audit::record(tx, &Origin::from(&inner), event.clone()).await).await?;
+    }
     let mut protocol = Protocol::new(Code::InvalidClient, "client authentication failed").because(because);
     protocol.challenge = challenge;
     Err(protocol.into())
@@ -149,7 +161,8 @@ async fn by_assertion(app: &App, ctx: &Ctx, client: &Client, assertion: &str) ->
         algs: SigningAlg::ALL,
         keys: &client.verifiers,
         now,
-        leeway: LEEWAY,
+        late: LEEWAY,
+        early: LEEWAY,
         expiry: Expiry::Required,
         max_chars: Expect::MAX_CHARS,
     };

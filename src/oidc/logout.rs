@@ -3,13 +3,13 @@
 //! A valid `id_token_hint` for somebody who is signed in here needs no question; everything else is asked first, with a
 //! form, so that no link and no picture signs anybody out.
 
-use crate::account::session::{self, Browser, Visitor};
+use crate::account::session::{self, Visitor};
 use crate::account::{self, Person};
 use crate::app::App as Process;
 use crate::client::Client;
 use crate::ctx::Ctx;
 use crate::error::{Code, Error, Notice, Protocol, Result};
-use crate::flow::{self, Leaving};
+use crate::flow::{self, Leaver, Leaving};
 use crate::http::{App, Form, Params, Query, application, check_form, cookie, form_token, page, see_other};
 use crate::jose::{Audience, Expect, Expiry, Typ, unproven, verify};
 use crate::keys::Expired;
@@ -19,7 +19,7 @@ use crate::tenant::Purpose;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use entity::{SessionId, SigningAlg};
+use entity::{Micros, SigningAlg};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,15 +28,39 @@ use std::time::Duration;
 #[derive(Serialize, Deserialize)]
 struct Wish {
     client_id: Option<String>,
-    /// A registered `post_logout_redirect_uri`, with the state.
-    next: Option<String>,
+    next: Option<Next>,
+    /// The page counts for an hour.
+    until: Micros,
+}
+
+const ANSWERED_WITHIN: Duration = Duration::from_secs(3600);
+
+/// Where the application wants people to go on.
+#[derive(Serialize, Deserialize)]
+struct Next {
+    post_logout_redirect_uri: String,
+    state: Option<String>,
+}
+
+impl Next {
+    /// The address, as long as the application has it registered.
+    fn of(&self, client: &Client) -> Option<String> {
+        let uri = &self.post_logout_redirect_uri;
+        if !client.row.post_logout_redirect_uris.has(uri) {
+            return None;
+        }
+        let Some(state) = &self.state else { return Some(uri.clone()) };
+        let joint = if uri.contains('?') { '&' } else { '?' };
+        let state = url::form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish();
+        Some(format!("{uri}{joint}{state}"))
+    }
 }
 
 struct Request {
     client: Option<Arc<Client>>,
     /// Whom the hint names.
     sub: Option<String>,
-    next: Option<String>,
+    next: Option<Next>,
 }
 
 /// `GET /oauth2/logout`
@@ -47,20 +71,23 @@ pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<H
     let request = read(&app, &ctx, &query.0).await?;
     let conn = app.db().read();
     let browser = session::load(conn, ctx.tenant.id, &visitor, ctx.now).await?;
-    let Some(first) = browser.sessions.first() else {
-        return done(&app, &ctx, request.client.as_deref(), request.next);
-    };
+    if browser.sessions.is_empty() {
+        return done(&app, &ctx, request.client.as_deref(), request.next.as_ref());
+    }
     if let Some(sub) = &request.sub
         && let Some(user) = account::by_sub(conn, ctx.tenant.id, sub).await?
         && let Some(row) = browser.sessions.iter().find(|s| s.user_id == user)
     {
-        let ended = leave(&app, &ctx, &visitor, &browser, &[row.id]).await?;
-        let mut response = done(&app, &ctx, request.client.as_deref(), request.next)?;
+        let ended = leave(&app, &ctx, &visitor, Leaver::One(row.id)).await?;
+        let mut response = done(&app, &ctx, request.client.as_deref(), request.next.as_ref())?;
         cookie::add(&mut response, ended);
         return Ok(response);
     }
-    let person = account::by_id(conn, ctx.tenant.id, first.user_id).await?;
-    confirm(&app, &ctx, &visitor, (request, person))
+    let mut people = vec![];
+    for row in &browser.sessions {
+        people.extend(account::by_id(conn, ctx.tenant.id, row.user_id).await?);
+    }
+    confirm(&app, &ctx, &visitor, (request, people))
 }
 
 /// `POST /oauth2/logout`: led to the same as a GET, as at the authorization endpoint.
@@ -83,6 +110,9 @@ pub async fn confirmed(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (V
     let form = form.0;
     check_form(&ctx, (&req, &form), visitor.browser.as_ref(), "logout")?;
     let wish = opened(&ctx, form.get("token").unwrap_or("")).ok_or(Error::Person(Notice::BadRequest))?;
+    if wish.until <= app.store.now() {
+        return Err(Notice::FlowExpired.into());
+    }
     let client = match &wish.client_id {
         Some(id) => app.clients.find(&app.store, &ctx.tenant, id).await?,
         None => None,
@@ -90,27 +120,19 @@ pub async fn confirmed(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (V
     if form.get("decision") == Some("stay") {
         return see_other(&ctx.to("/account"));
     }
-    let browser = session::load(app.db().read(), ctx.tenant.id, &visitor, ctx.now).await?;
-    let all: Vec<SessionId> = browser.sessions.iter().map(|s| s.id).collect();
-    let ended = leave(&app, &ctx, &visitor, &browser, &all).await?;
-    let mut response = done(&app, &ctx, client.as_deref(), wish.next)?;
+    let ended = leave(&app, &ctx, &visitor, Leaver::Everybody).await?;
+    let mut response = done(&app, &ctx, client.as_deref(), wish.next.as_ref())?;
     cookie::add(&mut response, ended);
     Ok(response)
 }
 
-async fn leave(
-    app: &Process,
-    ctx: &Ctx,
-    visitor: &Visitor,
-    browser: &Browser,
-    which: &[SessionId],
-) -> Result<Option<String>> {
-    let left = flow::sign_out(app, ctx, visitor, (browser, which)).await?;
+async fn leave(app: &Process, ctx: &Ctx, visitor: &Visitor, leaver: Leaver) -> Result<Option<String>> {
+    let left = flow::sign_out(app, ctx, visitor, leaver).await?;
     Ok((left == Leaving::Nobody).then(|| cookie::no_session(ctx)))
 }
 
-fn done(app: &Process, ctx: &Ctx, client: Option<&Client>, next: Option<String>) -> Result<HttpResponse> {
-    match next {
+fn done(app: &Process, ctx: &Ctx, client: Option<&Client>, next: Option<&Next>) -> Result<HttpResponse> {
+    match client.and_then(|client| next?.of(client)) {
         Some(next) => see_other(&next),
         None => page(app, ctx, 200, &SignedOut { application: client.map(application), next: None }),
     }
@@ -120,16 +142,20 @@ fn confirm(
     app: &Process,
     ctx: &Ctx,
     visitor: &Visitor,
-    (request, person): (Request, Option<Person>),
+    (request, people): (Request, Vec<Person>),
 ) -> Result<HttpResponse> {
     let browser = visitor.browser.as_ref().ok_or(Error::Person(Notice::FlowElsewhere))?;
-    let wish = Wish { client_id: request.client.as_ref().map(|c| c.id().to_owned()), next: request.next };
-    let person = person.map(|p| Shown { name: p.user.name.clone(), email: p.handle() });
+    let wish = Wish {
+        client_id: request.client.as_ref().map(|c| c.id().to_owned()),
+        next: request.next,
+        until: app.store.now().plus(ANSWERED_WITHIN),
+    };
+    let shown = |p: &Person| Shown { name: p.user.name.clone(), email: p.handle() };
     let shown = LogoutConfirm {
         action: ctx.to("/signout/confirm"),
         csrf: form_token(ctx, browser, "logout"),
         token: closed(ctx, &wish)?,
-        person: person.unwrap_or(Shown { name: String::new(), email: String::new() }),
+        people: people.iter().map(shown).collect(),
         application: request.client.as_deref().map(application),
     };
     page(app, ctx, 200, &shown)
@@ -160,7 +186,8 @@ async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
             algs: SigningAlg::ALL,
             keys: &keys,
             now,
-            leeway: Duration::ZERO,
+            late: Duration::ZERO,
+            early: Expect::NODES,
             expiry: Expiry::MayBePast,
             max_chars: Expect::MAX_CHARS,
         };
@@ -174,17 +201,11 @@ async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
     }
     // Without a client nothing tells whose address it would be: the person is signed out and stays here.
     if let (Some(uri), Some(client)) = (params.get("post_logout_redirect_uri"), &request.client) {
-        if !client.row.post_logout_redirect_uris.has(uri) {
+        let next = Next { post_logout_redirect_uri: uri.to_owned(), state: params.owned("state") };
+        if next.of(client).is_none() {
             return Err(Notice::RedirectUriMismatch.into());
         }
-        let joint = if uri.contains('?') { '&' } else { '?' };
-        request.next = Some(match params.get("state") {
-            Some(state) => format!(
-                "{uri}{joint}{}",
-                url::form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish()
-            ),
-            None => uri.to_owned(),
-        });
+        request.next = Some(next);
     }
     Ok(request)
 }

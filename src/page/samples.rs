@@ -173,13 +173,13 @@ impl Samples for LogoutConfirm {
             action: "/logout".into(),
             csrf: "csrf".into(),
             token: "token".into(),
-            person: ada(),
+            people: vec![ada()],
             application: None,
         };
         vec![
             plain.clone(),
             LogoutConfirm { application: Some(wiki()), ..plain.clone() },
-            LogoutConfirm { application: Some(long()), person: long_person(), ..plain },
+            LogoutConfirm { application: Some(long()), people: vec![long_person(), ada()], ..plain },
         ]
     }
 }

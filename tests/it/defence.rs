@@ -296,3 +296,106 @@ async fn a_made_up_client_costs_no_memory_by_its_name__en_11() {
     let answer = rp::post(&server, "/oauth2/token", &client, &[("grant_type", "client_credentials")]).await;
     assert_eq!(answer.status, 200, "who exists is not held up");
 }
+
+#[tokio::test]
+async fn the_question_to_sign_out_names_everybody_counts_for_an_hour_and_asks_the_registration_again__rp_initiated_3() {
+    const BYE: &str = "https://app.example.com/bye";
+    let server = Server::start().await;
+    server.person().await;
+    server.person_named("eve@example.com", "Eve", Role::User).await;
+    let client = server.client_with(|c| c.first_party = true).await;
+    let mut browser = Browser::signed_in(&server).await;
+    let page = browser.follow(&authorize(&server, &client, &[("prompt", "select_account")])).await;
+    let page = browser.answer(&page, &[("account", "other")]).await;
+    browser.sign_in_as(&page, "eve@example.com").await;
+    let url = format!("{}?client_id={}&post_logout_redirect_uri={BYE}", server.url("/oauth2/logout"), client.id);
+    let question = browser.get(&url).await;
+    let said = question.body.replace("<wbr>", "");
+    assert!(said.contains(EMAIL) && said.contains("eve@example.com"), "{said}");
+    assert_eq!(server.live_sessions().await, 2);
+
+    // Taken from the registration meanwhile: the person is signed out and stays here.
+    server.alter(&client, client::Column::PostLogoutRedirectUris, serde_json::json!([])).await;
+    let page = browser.answer_once(&question, &[("decision", "sign-out")]).await;
+    assert_eq!((page.status.as_u16(), page.location()), (200, None));
+    assert_eq!(server.live_sessions().await, 0);
+
+    server.clock.advance(Duration::from_secs(3_601));
+    let mut again = Browser::signed_in(&server).await;
+    again.cookies.insert("bid".into(), browser.cookies["bid"].clone());
+    again.answer_once(&question, &[("decision", "sign-out")]).await.is_error_page(400);
+    assert_eq!(server.live_sessions().await, 1);
+}
+
+#[tokio::test]
+async fn a_refused_consent_is_on_record__au_01() {
+    let server = Server::start().await;
+    server.person().await;
+    let client = server.client().await;
+    let mut browser = Browser::signed_in(&server).await;
+    let page = browser.follow(&authorize(&server, &client, &[])).await;
+    let page = browser.answer_once(&page, &[("decision", "deny")]).await;
+    assert_eq!(page.returned()["error"], "access_denied");
+    assert_eq!((server.audited("consent.deny").await, server.audited("consent.give").await), (1, 0));
+}
+
+#[tokio::test]
+async fn many_failures_of_a_client_are_one_event__au_01() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let wrong = Registered { secret: Some("kw_cs_wrong".into()), ..client };
+    for _ in 0..40 {
+        rp::post(&server, "/oauth2/introspect", &wrong, &[("token", "x")]).await;
+    }
+    assert_eq!(server.audited("client.login_failed").await, 1);
+}
+
+#[tokio::test]
+async fn what_a_client_shortens_holds_for_its_codes_and_refresh_tokens__tk_03() {
+    let server = Server::start().await;
+    server.person().await;
+    let client = server.client().await;
+    let shorter = serde_json::json!({ "code_lifetime": 5, "refresh_token_idle": 100 });
+    server.alter(&client, client::Column::Settings, shorter).await;
+    let code = rp::code(&server, &client, &[]).await;
+    server.clock.advance(Duration::from_secs(6));
+    assert_eq!(rp::redeem(&server, &client, &code).await.status, 400);
+    let first = rp::tokens(&server, &client).await.text_of("refresh_token");
+    server.clock.advance(Duration::from_secs(99));
+    let second = rp::refresh(&server, &client, &first).await.text_of("refresh_token");
+    server.clock.advance(Duration::from_secs(101));
+    assert_eq!(rp::refresh(&server, &client, &second).await.status, 400);
+}
+
+#[tokio::test]
+async fn whoever_signs_in_while_the_browser_is_signed_out_leaves_too_or_stays_whole() {
+    let server = Server::start().await;
+    server.person().await;
+    server.person_named("eve@example.com", "Eve", Role::User).await;
+    let client = server.client_with(|c| c.first_party = true).await;
+    for _ in 0..8 {
+        let mut one = Browser::signed_in(&server).await;
+        let account = one.follow("/account").await;
+        let page = one.follow(&authorize(&server, &client, &[("prompt", "select_account")])).await;
+        let page = one.answer(&page, &[("account", "other")]).await;
+        let mut two = one.clone();
+        let before = one.cookies.iter().find(|(name, _)| name.contains("sid-"));
+        let (name, secret) = before.map(|(name, secret)| (name.clone(), secret.clone())).unwrap();
+        let (signed_in, signed_out) =
+            tokio::join!(one.sign_in_as(&page, "eve@example.com"), two.answer_once(&account, &[]));
+        assert!(signed_in.status.as_u16() < 500 && signed_out.status == 200);
+        // The cookie from before is worth nothing, and no session is left that no cookie leads to.
+        let mut old = Browser::new(&server);
+        old.cookies = one.cookies.clone();
+        old.cookies.insert(name, secret);
+        assert!(old.get("/account").await.location().is_some_and(|l| l.ends_with("/login")));
+        let left = server.live_sessions().await;
+        assert!(left <= 1, "{left}");
+        if left == 1 {
+            let mine = one.get("/account").await;
+            assert!(mine.status == 200 && mine.body.contains("Eve"));
+            one.answer_once(&mine, &[]).await;
+        }
+        assert_eq!(server.live_sessions().await, 0);
+    }
+}

@@ -44,7 +44,7 @@ pub async fn refresh(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) 
         .db()
         .write(async move |tx| {
             let (ctx, now) = (&inner, store.now());
-            let next = match grant::rotate(tx, &ctx.tenant, &token, now).await? {
+            let next = match grant::rotate(tx, &ctx.tenant, &client2.settings, &token, now).await? {
                 Rotated::Next(next) => next,
                 Rotated::Dead => return Err(refused("dead")),
                 Rotated::Reused => {
