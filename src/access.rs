@@ -13,13 +13,14 @@ use sea_orm::ConnectionTrait;
 /// Who wants to act.
 pub struct Act<'a> {
     pub tenant: &'a Tenant,
-    /// The application, unless a person uses Keyward's own pages.
-    pub client: Option<&'a Client>,
+    /// The application, unless a person uses Keyward's own pages; and when what it acts with was given to it (now, when it
+    /// asks for something new).
+    pub client: Option<(&'a Client, Micros)>,
     /// The person; none when an application acts for itself.
     pub user: Option<UserId>,
     /// The session that must still live.
     pub session: Option<SessionId>,
-    /// When what is presented was made: older than a "not before" means dead.
+    /// When what the person is known by was made: older than a "not before" means dead.
     pub since: Micros,
     pub now: Micros,
     pub hold: Hold,
@@ -70,11 +71,11 @@ pub async fn may_act(conn: &impl ConnectionTrait, act: Act<'_>) -> Result<Result
     if act.tenant.status != Status::Active {
         return Ok(Err(Denied::TenantDisabled));
     }
-    if let Some(client) = act.client {
+    if let Some((client, given)) = act.client {
         if !client.active() {
             return Ok(Err(Denied::ClientDisabled));
         }
-        if client.row.not_before.is_some_and(|t| act.since < t) {
+        if client.row.not_before.is_some_and(|t| given < t) {
             return Ok(Err(Denied::Outdated));
         }
     }

@@ -327,7 +327,7 @@ async fn finish(
             }
             let act = Act {
                 tenant: &ctx.tenant,
-                client: Some(&client),
+                client: Some((&client, now)),
                 user: Some(account.user),
                 session: Some(account.session),
                 since: account.auth_time,

@@ -6,7 +6,8 @@
 use super::*;
 use entity::{TenantId, revoked_token, spent_jti, tenant};
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ColumnTrait, Database, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Database, EntityName, Iden, Iterable, PaginatorTrait, QueryFilter};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::os::unix::fs::PermissionsExt;
 use std::pin::Pin;
@@ -471,18 +472,64 @@ async fn values_are_told_apart_by_every_byte() {
     .await;
 }
 
+/// Each column of a table, and whether it may be empty.
+async fn columns(f: &Fixture, table: &str) -> BTreeMap<String, bool> {
+    let sql = match f.db.read().get_database_backend() {
+        DbBackend::Sqlite => format!("SELECT name, \"notnull\" = 0 AS empty FROM pragma_table_info('{table}')"),
+        DbBackend::Postgres => format!(
+            "SELECT column_name::text AS name, is_nullable = 'YES' AS empty FROM information_schema.columns \
+             WHERE table_schema = current_schema() AND table_name = '{table}'"
+        ),
+        _ => format!(
+            "SELECT column_name AS name, is_nullable = 'YES' AS empty FROM information_schema.columns \
+             WHERE table_schema = DATABASE() AND table_name = '{table}'"
+        ),
+    };
+    let rows =
+        f.db.read().query_all_raw(Statement::from_string(f.db.read().get_database_backend(), sql)).await.unwrap();
+    rows.iter()
+        .map(|row| {
+            (
+                row.try_get("", "name").unwrap(),
+                row.try_get::<bool>("", "empty").unwrap_or_else(|_| row.try_get::<i32>("", "empty").unwrap() == 1),
+            )
+        })
+        .collect()
+}
+
+async fn tables(f: &Fixture) -> BTreeSet<String> {
+    let sql = match f.db.read().get_database_backend() {
+        DbBackend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        DbBackend::Postgres => {
+            "SELECT table_name::text AS name FROM information_schema.tables WHERE table_schema = current_schema()"
+        }
+        _ => "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()",
+    };
+    let rows =
+        f.db.read().query_all_raw(Statement::from_string(f.db.read().get_database_backend(), sql)).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String>("", "name").unwrap()).filter(|t| t != "seaql_migrations").collect()
+}
+
 #[tokio::test]
-async fn every_entity_reads_its_table() {
+async fn every_entity_is_its_table_and_every_table_has_an_entity() {
     each_database(async |f| {
-        macro_rules! read {
+        let mut known = BTreeSet::new();
+        macro_rules! compare {
             ($($table:ident)*) => {$(
-                entity::$table::Entity::find().all(f.db.read()).await.unwrap_or_else(|e| panic!("{}: {e}", stringify!($table)));
+                let entity = entity::$table::Column::iter()
+                    .map(|c| (c.to_string(), c.def().is_null()))
+                    .collect::<BTreeMap<_, _>>();
+                let table = entity::$table::Entity.table_name();
+                assert_eq!(columns(&f, table).await, entity, "{table}");
+                entity::$table::Entity::find().all(f.db.read()).await.unwrap_or_else(|e| panic!("{table}: {e}"));
+                known.insert(table.to_owned());
             )*};
         }
-        read! {
+        compare! {
             audit_event authorization_code browser_session client client_secret consent deployment flow identifier issuer
             job link password revision revoked_token session signing_key spent_jti tenant throttle token_grant user
         }
+        assert_eq!(tables(&f).await, known);
     })
     .await;
 }

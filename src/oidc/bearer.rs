@@ -129,7 +129,15 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
         }
         None => None,
     };
-    let act = Act { tenant: &ctx.tenant, client: Some(&client), user, session: None, since, now, hold: Hold::Nothing };
+    let act = Act {
+        tenant: &ctx.tenant,
+        client: Some((&client, since)),
+        user,
+        session: None,
+        since,
+        now,
+        hold: Hold::Nothing,
+    };
     let allowed = match may_act(conn, act).await? {
         Ok(allowed) => allowed,
         Err(denied) => return Ok(Err(Denied::as_str(denied))),

@@ -71,7 +71,7 @@ async fn refresh_token(app: &Process, ctx: &Ctx, caller: &Client, token: grant::
     }
     let act = Act {
         tenant: &ctx.tenant,
-        client: Some(&owner),
+        client: Some((&owner, row.created_at)),
         user: Some(row.user_id),
         session: None,
         since: row.created_at,

@@ -351,7 +351,7 @@ async fn many_failures_of_a_client_are_one_event__au_01() {
 }
 
 #[tokio::test]
-async fn what_a_client_shortens_holds_for_its_codes_and_refresh_tokens__tk_03() {
+async fn what_a_client_shortens_holds_for_its_codes_and_refresh_tokens() {
     let server = Server::start().await;
     server.person().await;
     let client = server.client().await;

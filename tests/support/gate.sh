@@ -105,6 +105,9 @@ test_all() {
             step "Tests on PostgreSQL" env KEYWARD_TEST_DATABASE_URL="$postgres" "$here/gate.sh" counted cargo test --locked --test it
         shown="cargo test --locked --test it, with KEYWARD_TEST_DATABASE_URL=mysql://..." \
             step "Tests on MariaDB" env KEYWARD_TEST_DATABASE_URL="$mariadb" "$here/gate.sh" counted cargo test --locked --test it
+        shown="cargo test --locked --lib, with KEYWARD_TEST_POSTGRES and KEYWARD_TEST_MARIADB" \
+            step "Unit tests on PostgreSQL and MariaDB" env KEYWARD_TEST_POSTGRES="${postgres%/*}" KEYWARD_TEST_MARIADB="${mariadb%/*}" \
+            "$here/gate.sh" counted cargo test --locked --lib
         "$here/databases.sh" stop "$work/db"
     fi
     step "Browser tests: Chromium, Apache, mod_auth_openidc" "$here/gate.sh" counted cargo test --locked --test browser

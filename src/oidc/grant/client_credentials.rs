@@ -24,7 +24,7 @@ pub async fn issue(app: &App, ctx: &Ctx, client: &Client, form: &Params) -> Resu
     let now = app.store.now();
     let act = Act {
         tenant: &ctx.tenant,
-        client: Some(client),
+        client: Some((client, now)),
         user: None,
         session: None,
         since: now,

@@ -62,7 +62,7 @@ pub async fn redeem(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) -
             }
             let act = Act {
                 tenant: &ctx.tenant,
-                client: Some(&client2),
+                client: Some((&client2, row2.created_at)),
                 user: Some(bound2.user),
                 session: Some(bound2.session),
                 since: row2.created_at,

@@ -57,7 +57,7 @@ pub async fn refresh(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) 
             };
             let act = Act {
                 tenant: &ctx.tenant,
-                client: Some(&client2),
+                client: Some((&client2, since)),
                 user: Some(bound2.user),
                 session: None,
                 since,
