@@ -292,8 +292,30 @@ pub async fn revoke_token(tx: &Tx, tenant: TenantId, jti: &str, expires_at: Micr
     Ok(insert_if_new(tx, revoked_token::Entity::insert(row).into_query()).await?)
 }
 
+/// The grant that an access token came of, unless that token or the grant was revoked: one statement, since every use of a
+/// token asks.
+///
 /// # Errors
 /// The database's: what cannot be looked up does not count as alive.
+pub async fn of_token(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    (id, jti): (GrantId, &str),
+) -> Result<Option<token_grant::Model>> {
+    let revoked = revoked_token::Entity::find_by_id((tenant, sha256(jti.as_bytes())))
+        .select_only()
+        .column(revoked_token::Column::ExpiresAt)
+        .into_query();
+    let grant = token_grant::Entity::find_by_id((tenant, id))
+        .filter(token_grant::Column::RevokedAt.is_null())
+        .filter(Expr::not_exists(revoked));
+    Ok(grant.one(conn).await?)
+}
+
+/// Whether an access token without a grant was revoked.
+///
+/// # Errors
+/// As [`of_token`].
 pub async fn is_revoked(conn: &impl ConnectionTrait, tenant: TenantId, jti: &str) -> Result<bool> {
     Ok(revoked_token::Entity::find_by_id((tenant, sha256(jti.as_bytes()))).one(conn).await?.is_some())
 }

@@ -106,20 +106,14 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
     let Some(client) = app.clients.find(&app.store, &ctx.tenant, client_id).await? else {
         return Ok(Err("the client is gone"));
     };
-    if grant::is_revoked(conn, ctx.tenant.id, jti).await? {
-        return Ok(Err("revoked"));
-    }
     let now = app.store.now();
     // A client's own token tells whole seconds, so that one of this very second counts as made at its end; never after now.
     let mut since = Micros(issued.0.saturating_add(999_999)).min(now);
     let user = match grant_of(jti) {
         Some(id) => {
-            let Some(row) = grant::find_grant(conn, ctx.tenant.id, id).await? else {
-                return Ok(Err("the grant is gone"));
+            let Some(row) = grant::of_token(conn, ctx.tenant.id, (id, jti)).await? else {
+                return Ok(Err("revoked, or its grant is gone"));
             };
-            if row.revoked_at.is_some() {
-                return Ok(Err("the grant was revoked"));
-            }
             if row.client != client.key() {
                 return Ok(Err("of another client"));
             }
@@ -127,6 +121,7 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
             since = row.created_at;
             Some(row.user_id)
         }
+        None if grant::is_revoked(conn, ctx.tenant.id, jti).await? => return Ok(Err("revoked")),
         None => None,
     };
     let act = Act {
