@@ -2,9 +2,11 @@
 //!
 //! Start at [`find`]. An identifier is normalised once, here ([`Identifier`]), for looking up, counting and writing.
 
+pub mod claims;
 pub mod consent;
 pub mod profile;
 pub mod session;
+pub mod subject;
 
 use crate::db::Tx;
 use crate::error::Result;

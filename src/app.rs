@@ -6,8 +6,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, Share, Target};
 use crate::error::{Error, Result};
+use crate::fetch::Fetch;
 use crate::hash::Passwords;
 use crate::keys::Keys;
+use crate::keys::decryption::Decryption;
 use crate::limit::Memory;
 use crate::seal::MasterKey;
 use crate::store::Store;
@@ -18,15 +20,22 @@ use std::sync::Arc;
 /// Failed client authentications from one source for one client in a minute, before it is told to slow down.
 const FAILURES: u32 = 20;
 
+/// Answers that one session gets in a minute.
+const CODES: u32 = 300;
+
 pub struct App {
     pub store: Arc<Store>,
     pub tenants: Tenants,
     pub clients: Clients,
     pub keys: Keys,
+    pub decryption: Decryption,
+    pub fetch: Fetch,
     pub passwords: Passwords,
     pub theme: Theme,
     /// Failed client authentication: its secrets are 256 bits, so counting in memory is enough.
     pub failures: Memory,
+    /// Codes that one session gets: a browser that is led in circles must not fill the database.
+    pub codes: Memory,
     /// Tenants whose RSA key was ordered by this process: asked for once, not at each look at their metadata.
     pub ordered: Ordered,
     /// Wakes the worker when a job was written by this process.
@@ -69,6 +78,7 @@ impl App {
         db.check_master_key(master.check(), now).await?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let passwords = Passwords::new(&config.password, cores).map_err(Error::unavailable)?;
+        let fetch = Fetch::new(&config)?;
         let config = Arc::new(config);
         let store = Arc::new(Store { db, cache: Cache::default(), master, clock, config });
         Ok(Self {
@@ -76,9 +86,12 @@ impl App {
             tenants: Tenants::default(),
             clients: Clients::default(),
             keys: Keys::default(),
+            decryption: Decryption::default(),
+            fetch,
             passwords,
             theme: Theme::load()?,
             failures: Memory::new(FAILURES, std::time::Duration::from_secs(60)),
+            codes: Memory::new(CODES, std::time::Duration::from_secs(60)),
             ordered: Ordered::default(),
             work: tokio::sync::Notify::new(),
         })

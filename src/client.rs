@@ -3,28 +3,34 @@
 //! Start at [`Clients::find`] for those in use and [`register`] for new ones. What a client may send is decided by the
 //! values parsed here; nothing is parsed again later.
 
+pub mod documents;
+pub mod initial;
+pub mod logo;
+pub mod metadata;
+pub mod policy;
 mod redirect;
+pub mod registration;
 
+pub use metadata::{Metadata, ResponseType};
 pub use redirect::{RedirectUri, Refused, is_loopback, matches};
+pub use registration::{Registered, Registration, register, replace, rotate_secret, standard_scopes};
 
 use crate::cache::bump;
 use crate::db::Tx;
 use crate::error::{Error, Result};
 use crate::jose::{Verifier, parse_client_jwks};
-use crate::seal::{Token, random, same};
+use crate::seal::same;
 use crate::settings::{Overrides, Settings};
 use crate::store::Store;
 use crate::tenant::Tenant;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entity::{
-    CacheKind, ClientAuth, ClientKey, Document, GrantType, Hash, Micros, PkceRule, Profile, RowId, Scopes, SigningAlg,
-    Status, TenantId, Texts, client, client_secret,
+    CacheKind, ClientAuth, ClientKey, GrantType, Hash, Micros, PkceRule, SigningAlg, Status, TenantId, client,
+    client_secret,
 };
 use moka::sync::Cache as Moka;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
-use std::collections::{BTreeSet, HashSet};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use std::collections::HashSet;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -38,19 +44,32 @@ pub struct Client {
     pub settings: Settings,
     /// The tenant's, that these were tightened from.
     within: Settings,
-    pub verifiers: Vec<Verifier>,
-    secrets: Vec<(Hash, Option<Micros>)>,
+    pub metadata: Metadata,
+    /// Of the registered key set; see [`documents::Documents::keys`] for those at a `jwks_uri`.
+    pub verifiers: Arc<Vec<Verifier>>,
+    /// Another with each logo that was fetched.
+    pub logo: Option<i64>,
+    secrets: Vec<Secret>,
+}
+
+/// One of a client's secrets.
+struct Secret {
+    hash: Hash,
+    until: Option<Micros>,
+    /// Where it is the key of an HMAC.
+    text: Option<Zeroizing<String>>,
 }
 
 /// The applications in use.
 pub struct Clients {
     clients: Moka<(TenantId, String), (i64, Arc<Client>)>,
+    pub documents: documents::Documents,
     origins: Moka<TenantId, (i64, Arc<HashSet<String>>)>,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { clients: Moka::new(CLIENTS), origins: Moka::new(1_000) }
+        Self { clients: Moka::new(CLIENTS), documents: Default::default(), origins: Moka::new(1_000) }
     }
 }
 
@@ -84,10 +103,21 @@ impl Client {
         self.row.access_token_signed_response_alg.unwrap_or(SigningAlg::Es256)
     }
 
-    /// Anyone on the person's machine can claim to be it: an answer to this very machine, or a public client with a scheme
-    /// of its own, so that a person is asked every time (OAuth 2.1, client impersonation; RFC 8252 section 8.6).
+    /// Anyone can claim to be it: it registered by itself, answers to the person's own machine, or is a public client with
+    /// a scheme of its own, so that a person is asked every time (OAuth 2.1, client impersonation; RFC 8252 section 8.6).
     pub fn unassured(&self, redirect_uri: &str) -> bool {
-        local(redirect_uri) || (self.public() && !redirect_uri.starts_with("https://"))
+        !self.row.approved || local(redirect_uri) || (self.public() && !redirect_uri.starts_with("https://"))
+    }
+
+    /// The host whose clients share pairwise subjects; `None` where subjects are public.
+    pub fn sector(&self) -> Option<String> {
+        self.metadata.pairwise().then(|| self.metadata.sector(&self.redirect_uris)).flatten()
+    }
+
+    /// The texts of its secrets that are valid, the newest first: keys of HMACs.
+    pub fn shared_secrets(&self, now: Micros) -> Vec<Zeroizing<String>> {
+        let valid = self.secrets.iter().filter(|s| s.until.is_none_or(|u| u > now));
+        valid.filter_map(|s| s.text.clone()).collect()
     }
 
     /// Whether this is one of its secrets, compared as hashes in constant time.
@@ -95,7 +125,7 @@ impl Client {
         // Every secret is compared, so that the time does not tell which one was near.
         self.secrets
             .iter()
-            .fold(false, |known, (hash, until)| known | (same(&hash.0, &secret.0) & until.is_none_or(|u| u > now)))
+            .fold(false, |known, s| known | (same(&s.hash.0, &secret.0) & s.until.is_none_or(|u| u > now)))
     }
 
     /// The host that it says it lives on, for people.
@@ -164,8 +194,11 @@ async fn load(store: &Store, tenant: &Tenant, row: client::Model) -> Result<Clie
     let secrets = client_secret::Entity::find()
         .filter(client_secret::Column::TenantId.eq(tenant.id))
         .filter(client_secret::Column::Client.eq(row.id))
+        .order_by_desc(client_secret::Column::CreatedAt)
         .all(store.db.read())
         .await?;
+    let secrets = secrets.into_iter().map(|s| registration::unsealed(store, s)).collect::<Result<_>>()?;
+    let metadata = serde_json::from_value(row.metadata.0.clone()).map_err(Error::internal)?;
     let overrides: Overrides = serde_json::from_value(row.settings.0.clone()).map_err(Error::internal)?;
     let verifiers = match &row.jwks {
         Some(jwks) => parse_client_jwks(&jwks.0.to_string()).map_err(Error::internal)?,
@@ -177,202 +210,32 @@ async fn load(store: &Store, tenant: &Tenant, row: client::Model) -> Result<Clie
         settings: tenant.settings.tightened(&overrides),
         within: tenant.settings.clone(),
         redirect_uris,
-        verifiers,
-        secrets: secrets.into_iter().map(|s| (s.hash, s.expires_at)).collect(),
+        logo: match row.logo_uri {
+            Some(_) => logo::mark(store.db.read(), tenant.id, row.id).await?,
+            None => None,
+        },
+        metadata,
+        verifiers: Arc::new(verifiers),
+        secrets,
         row,
     })
 }
 
-/// What an application is registered with (the names are those of OpenID Connect Registration section 2).
-#[derive(Clone, Debug)]
-pub struct Registration {
-    pub name: String,
-    pub redirect_uris: Vec<String>,
-    pub post_logout_redirect_uris: Vec<String>,
-    pub allowed_origins: Vec<String>,
-    pub token_endpoint_auth_method: ClientAuth,
-    pub grant_types: Vec<GrantType>,
-    pub scopes: Scopes,
-    pub pkce: PkceRule,
-    pub jwks: Option<serde_json::Value>,
-    pub id_token_signed_response_alg: SigningAlg,
-    pub access_token_signed_response_alg: Option<SigningAlg>,
-    pub first_party: bool,
-    pub client_uri: Option<String>,
-}
-
-/// What a new application is told, once.
-pub struct Registered {
-    pub key: ClientKey,
-    pub client_id: String,
-    pub secret: Option<Zeroizing<String>>,
-}
-
-fn local(redirect_uri: &str) -> bool {
-    url::Url::parse(redirect_uri).is_ok_and(|u| is_loopback(&u))
-}
-
-/// The scopes that an application may ask for unless it says otherwise.
-pub fn standard_scopes() -> Scopes {
-    Scopes::of(["openid", "profile", "email", "address", "phone", "offline_access"])
-}
-
-impl Registration {
-    /// # Errors
-    /// A sentence that names the field.
-    pub fn check(&self) -> Result<(), String> {
-        let name = self.name.trim();
-        if name.is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
-            return Err("name: 1 to 200 characters without control characters".into());
-        }
-        if self.redirect_uris.len() > 100
-            || self.post_logout_redirect_uris.len() > 100
-            || self.allowed_origins.len() > 100
-        {
-            return Err("redirect_uris, post_logout_redirect_uris and allowed_origins: at most 100 each".into());
-        }
-        for uri in &self.redirect_uris {
-            RedirectUri::parse(uri).map_err(|why| format!("redirect_uri {uri:?}: {why}"))?;
-        }
-        for uri in &self.post_logout_redirect_uris {
-            RedirectUri::parse(uri).map_err(|why| format!("post_logout_redirect_uri {uri:?}: {why}"))?;
-        }
-        for origin in &self.allowed_origins {
-            let own = url::Url::parse(origin)
-                .ok()
-                .filter(|u| matches!(u.scheme(), "http" | "https"))
-                .map(|u| u.origin().ascii_serialization());
-            if own.as_deref() != Some(origin) {
-                return Err(format!(
-                    "allowed_origin {origin:?}: scheme, host and port alone, such as https://app.example"
-                ));
-            }
-        }
-        let code = self.grant_types.contains(&GrantType::AuthorizationCode);
-        if code && self.redirect_uris.is_empty() {
-            return Err("redirect_uris: the authorization_code grant needs at least one".into());
-        }
-        if self.grant_types.contains(&GrantType::RefreshToken) && !code {
-            return Err("grant_types: refresh_token needs authorization_code".into());
-        }
-        if self.grant_types.is_empty() {
-            return Err("grant_types: at least one".into());
-        }
-        let public = self.token_endpoint_auth_method == ClientAuth::None;
-        if public && self.grant_types.contains(&GrantType::ClientCredentials) {
-            // RFC 6749 section 4.4
-            return Err("grant_types: client_credentials is for clients that can keep a secret".into());
-        }
-        if public && self.pkce == PkceRule::Optional {
-            return Err("pkce: public clients always need it".into());
-        }
-        match (&self.jwks, self.token_endpoint_auth_method) {
-            (None, ClientAuth::PrivateKeyJwt) => {
-                return Err("jwks: private_key_jwt needs the client's public keys".into());
-            }
-            (Some(jwks), _) if parse_client_jwks(&jwks.to_string()).map_err(|e| format!("jwks: {e}"))?.is_empty() => {
-                return Err("jwks: no usable public key in it".into());
-            }
-            _ => {}
-        }
-        if let Some(uri) = &self.client_uri
-            && url::Url::parse(uri).ok().is_none_or(|u| u.scheme() != "https")
-        {
-            return Err(format!("client_uri {uri:?}: an https URL"));
-        }
-        Ok(())
+/// What these applications registered; those that are gone are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn metadata_of(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    keys: &[ClientKey],
+) -> Result<Vec<(ClientKey, Metadata)>> {
+    if keys.is_empty() {
+        return Ok(vec![]);
     }
-}
-
-/// Writes a new application. Its id is ours to choose, whatever was registered (RFC 9700 section 4.15).
-///
-/// # Errors
-/// The database's.
-pub async fn register(tx: &Tx, tenant: TenantId, new: &Registration, now: Micros) -> Result<Registered> {
-    let key = ClientKey::new();
-    // The dot keeps it apart from every subject identifier: tokens of a client for itself carry it as `sub`.
-    let client_id = format!("app.{}", URL_SAFE_NO_PAD.encode(random::<18>()?));
-    let texts = |v: &[String]| {
-        let mut seen = BTreeSet::new();
-        Texts(v.iter().filter(|t| seen.insert((*t).clone())).cloned().collect())
-    };
-    let row = client::ActiveModel {
-        tenant_id: Set(tenant),
-        id: Set(key),
-        client_id: Set(client_id.clone()),
-        name: Set(new.name.trim().to_owned()),
-        status: Set(Status::Active),
-        profile: Set(Profile::Oidc),
-        token_endpoint_auth_method: Set(new.token_endpoint_auth_method),
-        grant_types: Set(texts(&new.grant_types.iter().map(|g| g.as_str().to_owned()).collect::<Vec<_>>())),
-        redirect_uris: Set(texts(&new.redirect_uris)),
-        post_logout_redirect_uris: Set(texts(&new.post_logout_redirect_uris)),
-        allowed_origins: Set(texts(&new.allowed_origins)),
-        scopes: Set(new.scopes.clone()),
-        pkce: Set(new.pkce),
-        jwks: Set(new.jwks.clone().map(Document)),
-        id_token_signed_response_alg: Set(new.id_token_signed_response_alg),
-        access_token_signed_response_alg: Set(new.access_token_signed_response_alg),
-        first_party: Set(new.first_party),
-        approved: Set(true),
-        client_uri: Set(new.client_uri.clone()),
-        logo_uri: Set(None),
-        policy_uri: Set(None),
-        tos_uri: Set(None),
-        settings: Set(Document(serde_json::json!({}))),
-        not_before: Set(None),
-        created_at: Set(now),
-        version: Set(1),
-    };
-    client::Entity::insert(row).exec_without_returning(tx).await?;
-    let secret = match new.token_endpoint_auth_method {
-        ClientAuth::Basic | ClientAuth::Post => Some(add_secret(tx, tenant, key, now).await?),
-        ClientAuth::None | ClientAuth::PrivateKeyJwt => None,
-    };
-    bump(tx, tenant, CacheKind::Client, now).await?;
-    Ok(Registered { key, client_id, secret })
-}
-
-async fn add_secret(tx: &Tx, tenant: TenantId, client: ClientKey, now: Micros) -> Result<Zeroizing<String>> {
-    let Token { text: secret, hash } = Token::new("kw_cs_")?;
-    let row = client_secret::ActiveModel {
-        tenant_id: Set(tenant),
-        id: Set(RowId::new()),
-        client: Set(client),
-        hash: Set(hash),
-        created_at: Set(now),
-        expires_at: Set(None),
-    };
-    client_secret::Entity::insert(row).exec_without_returning(tx).await?;
-    Ok(secret)
-}
-
-/// A new secret; the one before it goes on for `overlap`, so that the application can be changed without a pause.
-///
-/// # Errors
-/// The database's.
-pub async fn rotate_secret(
-    tx: &Tx,
-    row: &client::Model,
-    overlap: std::time::Duration,
-    now: Micros,
-) -> Result<Zeroizing<String>> {
-    let until = now.plus(overlap);
-    client_secret::Entity::delete_many()
-        .filter(client_secret::Column::TenantId.eq(row.tenant_id))
-        .filter(client_secret::Column::Client.eq(row.id))
-        .filter(client_secret::Column::ExpiresAt.is_not_null())
-        .exec(tx)
-        .await?;
-    client_secret::Entity::update_many()
-        .col_expr(client_secret::Column::ExpiresAt, Expr::value(until.0))
-        .filter(client_secret::Column::TenantId.eq(row.tenant_id))
-        .filter(client_secret::Column::Client.eq(row.id))
-        .exec(tx)
-        .await?;
-    let secret = add_secret(tx, row.tenant_id, row.id, now).await?;
-    bump(tx, row.tenant_id, CacheKind::Client, now).await?;
-    Ok(secret)
+    let rows = of(tenant).filter(client::Column::Id.is_in(keys.iter().copied())).all(conn).await?;
+    let read = |row: client::Model| Ok((row.id, serde_json::from_value(row.metadata.0).map_err(Error::internal)?));
+    rows.into_iter().map(read).collect()
 }
 
 /// # Errors
@@ -412,6 +275,23 @@ pub async fn set_status(tx: &Tx, row: &client::Model, status: Status, now: Micro
     bump(tx, row.tenant_id, CacheKind::Client, now).await
 }
 
+/// Notes that an application that registered by itself is in use, once.
+///
+/// # Errors
+/// The database's.
+pub async fn note_use(tx: &Tx, client: &Client, now: Micros) -> Result<()> {
+    if client.row.registration_token.is_none() || client.row.used_at.is_some() {
+        return Ok(());
+    }
+    client::Entity::update_many()
+        .col_expr(client::Column::UsedAt, Expr::value(now.0))
+        .filter(client::Column::TenantId.eq(client.row.tenant_id))
+        .filter(client::Column::Id.eq(client.row.id))
+        .exec(tx)
+        .await?;
+    bump(tx, client.row.tenant_id, CacheKind::Client, now).await
+}
+
 /// From now on, what this application got for itself before is dead.
 ///
 /// # Errors
@@ -424,4 +304,8 @@ pub async fn set_not_before(tx: &Tx, row: &client::Model, now: Micros) -> Result
         .exec(tx)
         .await?;
     bump(tx, row.tenant_id, CacheKind::Client, now).await
+}
+
+fn local(redirect_uri: &str) -> bool {
+    url::Url::parse(redirect_uri).is_ok_and(|u| crate::config::loopback(&u))
 }

@@ -6,9 +6,11 @@
 mod field;
 mod file;
 
-pub use field::{Color, Format, Level, List, Picture, Secret, Span};
+pub use field::{Color, Format, Level, List, Mode, Picture, Secret, Span};
 
+use crate::feature::Feature;
 use config::{Environment, File, FileFormat};
+use entity::{GrantType, PkceRule};
 use field::Field;
 use file::{flatten, line_of, nearest};
 use ipnet::IpNet;
@@ -171,6 +173,37 @@ keys! {
         sign_in_window: Span = "15m";
         /// Unfinished sign-ins that one address prefix may have open.
         flows_per_address: u32 = "1000";
+    }
+    /// What is fetched from addresses that applications registered.
+    fetch: Fetch {
+        /// How long one request may take in all.
+        timeout: Span = "5s";
+        /// A file of PEM certificates of authorities that count beside the system's. For tests.
+        extra_ca: Option<PathBuf> = "";
+        /// Networks inside that may be asked all the same; without any, only the open Internet is. For tests.
+        private_addresses: List<IpNet> = "";
+    }
+    /// Applications that register by themselves (RFC 7591).
+    registration: Registration {
+        /// off, token (with an initial access token of `keyward client registration-token`) or open.
+        mode: Mode = "token";
+        /// Whether confidential ones must use PKCE: required or optional. Public ones always must.
+        pkce: PkceRule = "optional";
+        /// Scopes that they may have; empty: the standard ones.
+        scopes: List<String> = "";
+        /// Hosts that their redirect URIs may be on; empty: any.
+        hosts: List<String> = "";
+        /// Grant types that they may have. implicit is for response types with id_token or token.
+        grant_types: List<GrantType> = "authorization_code, refresh_token";
+        /// Registrations per address prefix in an hour.
+        per_hour: u32 = "20";
+        /// Registrations that nobody ever signed in through are deleted after this long.
+        unused: Span = "30d";
+    }
+    /// What is not served.
+    features: FeatureKeys {
+        /// Features that are switched off: dynamic_registration, refresh_tokens, client_credentials, implicit, request_objects, claims_parameter, pairwise_subjects, introspection, revocation, rp_initiated_logout, frontchannel_logout, backchannel_logout, session_management.
+        off: List<Feature> = "";
     }
     /// What is logged.
     log: Log {
@@ -413,7 +446,7 @@ pub fn loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
         None => false,
     }
 }

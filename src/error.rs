@@ -23,6 +23,8 @@ pub struct Protocol {
     pub code: Code,
     /// Told to the client: a constant, without CR, LF or quotes (RFC 6749 section 5.2).
     pub says: &'static str,
+    /// Told in its place where the client needs to hear which of its fields is meant.
+    pub names: Option<String>,
     /// For the log alone.
     pub because: Option<String>,
     pub retry_after: Option<Duration>,
@@ -75,6 +77,11 @@ codes! {
     UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400, "OpenID Connect Core Unmet Authentication Requirements 1.0";
     InvalidToken = "invalid_token", 401, "RFC 6750 section 3.1";
     InsufficientScope = "insufficient_scope", 403, "RFC 6750 section 3.1";
+    InvalidRequestUri = "invalid_request_uri", 400, "OpenID Connect Core section 3.1.2.6";
+    InvalidRequestObject = "invalid_request_object", 400, "OpenID Connect Core section 3.1.2.6";
+    InvalidRedirectUri = "invalid_redirect_uri", 400, "RFC 7591 section 3.2.2";
+    InvalidClientMetadata = "invalid_client_metadata", 400, "RFC 7591 section 3.2.2";
+    UnapprovedSoftwareStatement = "unapproved_software_statement", 400, "RFC 7591 section 3.2.2";
     InvalidTarget = "invalid_target", 400, "RFC 8707 section 2";
     SlowDown = "slow_down", 429, "RFC 6585 section 4; the name is of RFC 8628 section 3.5";
     NotFound = "not_found", 404, "RFC 9110 section 15.5.5";
@@ -146,7 +153,14 @@ impl Protocol {
             Code::InvalidClient => Challenge::Basic,
             _ => Challenge::None,
         };
-        Self { code, says, because: None, retry_after: None, challenge }
+        Self { code, says, names: None, because: None, retry_after: None, challenge }
+    }
+
+    /// Names what was sent: in JSON alone, and only in characters that RFC 6749 section 5.2 allows.
+    pub fn naming(mut self, text: &str) -> Self {
+        let plain = |c: char| if c == '"' || c == '\\' { '\'' } else { c };
+        self.names = Some(text.chars().filter(|c| (' '..='~').contains(c)).map(plain).take(400).collect());
+        self
     }
 
     pub fn because(mut self, cause: impl fmt::Display) -> Self {

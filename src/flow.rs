@@ -5,25 +5,28 @@
 //! one another, and no door decides what comes after what.
 
 pub mod ask;
+mod finish;
+mod leave;
 pub mod next;
 pub mod password;
 mod row;
 
+pub use leave::{Leaver, Leaving, Left, end, sign_out};
 pub use row::sweep;
 
-use row::{Row, close, close_all, find, finished, put, step_on};
+use finish::finish;
+use row::{Row, close, find, put, step_on};
 
-use crate::access::{Act, Denied, Hold, may_act};
+use crate::access::{Act, Hold, may_act};
 use crate::account::session::{self, Browser, Visitor};
 use crate::account::{self, Person, consent};
 use crate::app::App;
-use crate::audit::{self, Event, Origin};
+use crate::audit::{self, Event};
 use crate::client::Client;
 use crate::ctx::Ctx;
 use crate::error::{Code, Error, Notice, Result};
-use crate::grant::{self, Bound, Redemption};
 use crate::seal::sha256;
-use ask::{Ask, ReturnTo};
+use ask::{Application, Ask, Reply, ReturnTo};
 use entity::{SessionId, UserId};
 use next::{Account, Decision, Evidence, Known, Step, next};
 use std::sync::Arc;
@@ -53,8 +56,8 @@ impl Shown {
 pub enum End {
     /// Signed in, with no application waiting.
     Account,
-    /// Back to the application with a code.
-    Code { client_id: String, url: String },
+    /// Back to the application with what it asked for.
+    Answer { client_id: String, reply: Reply, browser_state: String },
     /// Back to the application with an error.
     Refused { to: ReturnTo, code: Code, says: &'static str, acted: bool },
 }
@@ -64,7 +67,7 @@ impl End {
     pub fn client(&self) -> Option<&str> {
         match self {
             End::Account => None,
-            End::Code { client_id, .. } => Some(client_id),
+            End::Answer { client_id, .. } => Some(client_id),
             End::Refused { to, .. } => Some(to.client_id()),
         }
     }
@@ -167,7 +170,8 @@ pub async fn submit(app: &App, ctx: &Ctx, visitor: &Visitor, (handle, answer): (
             }
         }
         (Answer::Choose(id), Step::Choose) if facts.known.accounts.iter().any(|a| a.session == id) => {
-            let evidence = Evidence { chosen: Some(id), ..row.evidence.clone() };
+            // What was proven before gives way: that session may have ended meanwhile.
+            let evidence = Evidence { chosen: Some(id), proved: None, ..row.evidence.clone() };
             step_on(app, ctx, &mut row, evidence).await?;
         }
         (Answer::OtherAccount, Step::Choose | Step::SignIn { .. } | Step::Consent(_)) if row.ask.subject.is_none() => {
@@ -176,7 +180,7 @@ pub async fn submit(app: &App, ctx: &Ctx, visitor: &Visitor, (handle, answer): (
         (Answer::Decide { allowed, version, session }, Step::Consent(account))
             if version == row.version && session == account.session =>
         {
-            let scopes = row.ask.application.as_ref().map(|a| a.scopes.clone()).unwrap_or_default();
+            let scopes = row.ask.application.as_ref().map(Application::asks).unwrap_or_default();
             let decision = if allowed { Decision::Allowed { user: account.user, scopes } } else { Decision::Denied };
             let evidence = Evidence { consent: Some(decision), ..row.evidence.clone() };
             step_on(app, ctx, &mut row, evidence).await?;
@@ -231,7 +235,8 @@ fn return_to(ask: &Ask, client: Option<&Client>, ctx: &Ctx) -> Result<ReturnTo> 
     if application.issuer != *ctx.issuer {
         return Err(Notice::FlowElsewhere.into());
     }
-    ReturnTo::prove(client, &application.redirect_uri, application.state.clone(), &application.issuer)
+    let how = (application.state.clone(), application.response_mode);
+    ReturnTo::prove(client, &application.redirect_uri, how, &application.issuer)
         .ok_or(Error::Person(Notice::RedirectUriMismatch))
 }
 
@@ -263,7 +268,8 @@ async fn gather(app: &App, ctx: &Ctx, visitor: &Visitor, (ask, evidence): (&Ask,
             hold: Hold::Nothing,
         };
         if may_act(conn, act).await?.is_ok() {
-            known.accounts.push(Account { session: row.id, user: row.user_id, auth_time: row.auth_time });
+            let (session, user, auth_time) = (row.id, row.user_id, row.auth_time);
+            known.accounts.push(Account { session, user, auth_time, acr: row.acr.clone() });
         }
     }
     if let (Some(client), Some(application)) = (&client, &ask.application) {
@@ -285,148 +291,4 @@ async fn show(app: &App, ctx: &Ctx, row: Row, (facts, step): (Facts, Step)) -> R
     }
     let Row { handle, version, ask, .. } = row;
     Ok(Next::Show(Box::new(Shown { handle, version, step, ask, client: facts.client, accounts })))
-}
-
-/// Everything is there: the code is written, or the person is let through to their account.
-async fn finish(
-    app: &App,
-    ctx: &Ctx,
-    (row, ask, evidence): (Option<&Row>, &Ask, &Evidence),
-    (facts, account): (&Facts, Account),
-) -> Result<Next> {
-    let Some(application) = &ask.application else {
-        if let Some(row) = row {
-            close(app, ctx, row, None).await?;
-        }
-        return Ok(Next::End(End::Account));
-    };
-    let to = return_to(ask, facts.client.as_deref(), ctx)?;
-    let client = facts.client.clone().ok_or(Error::Person(Notice::UnknownClient))?;
-    let allowed = match &evidence.consent {
-        Some(Decision::Allowed { scopes, .. }) => Some(scopes.clone()),
-        Some(Decision::Denied) | None => None,
-    };
-    let flow = row.map(|r| (r.id, r.version));
-    let (inner, application) = (ctx.clone(), application.clone());
-    let touch = facts
-        .browser
-        .sessions
-        .iter()
-        .find(|s| s.id == account.session)
-        .filter(|s| session::worth_touching(ctx, s))
-        .cloned();
-    let store = app.store.clone();
-    let written: Result<Result<Zeroizing<String>, Denied>> = app
-        .db()
-        .write(async move |tx| {
-            let (ctx, now) = (&inner, store.now());
-            if let Some((id, version)) = flow
-                && !finished(tx, ctx.tenant.id, (id, version), now).await?
-            {
-                return Err(Notice::FlowExpired.into());
-            }
-            let act = Act {
-                tenant: &ctx.tenant,
-                client: Some((&client, now)),
-                user: Some(account.user),
-                session: Some(account.session),
-                since: account.auth_time,
-                now,
-                hold: Hold::Row,
-            };
-            let session = match may_act(tx, act).await? {
-                Ok(passed) => passed.session,
-                Err(denied) => return Ok(Err(denied)),
-            };
-            let Some(session) = session else { return Ok(Err(Denied::SessionEnded)) };
-            if let Some(scopes) = &allowed {
-                consent::give(tx, ctx.tenant.id, (account.user, client.key()), scopes, now).await?;
-                let event =
-                    Event::success(audit::kind::CONSENT_GIVE).by(account.user).on(account.user).client(client.key());
-                audit::record(tx, &Origin::from(ctx), event.with(serde_json::json!({ "scope": scopes.to_string() })))
-                    .await?;
-            }
-            if let Some(row) = &touch {
-                session::touch(tx, ctx, row).await?;
-            }
-            let bound = Bound {
-                client: client.key(),
-                user: account.user,
-                session: account.session,
-                issuer: application.issuer.clone(),
-                scopes: application.scopes.clone(),
-                nonce: application.nonce.clone(),
-                auth_time: session.auth_time,
-                amr: session.amr,
-                acr: session.acr,
-            };
-            let redemption = Redemption {
-                redirect_uri: (!application.redirect_uri_left_out).then(|| application.redirect_uri.clone()),
-                code_challenge: application.code_challenge.clone(),
-            };
-            ctx.tenant.mark_issued(tx, now).await?;
-            let until = now.plus(client.settings.code);
-            grant::put_code(tx, ctx.tenant.id, bound, redemption, (now, until)).await.map(Ok)
-        })
-        .await;
-    match written? {
-        Ok(code) => {
-            ctx.tenant.note_issued();
-            Ok(Next::End(End::Code { client_id: to.client_id().to_owned(), url: to.code(&code) }))
-        }
-        Err(denied) => {
-            tracing::info!(reason = denied.as_str(), request_id = &*ctx.request_id, "no code was given");
-            // The session died between look-up and commit; the application can ask again.
-            Ok(Next::End(End::Refused {
-                to,
-                code: Code::LoginRequired,
-                says: "the session has ended",
-                acted: row.is_some(),
-            }))
-        }
-    }
-}
-
-/// Which accounts of a browser are signed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaver {
-    Everybody,
-    One(SessionId),
-}
-
-/// Who is still signed in in this browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaving {
-    Nobody,
-    Others,
-}
-
-/// Signs accounts out of one browser: their sessions end with everything that hangs on them, and open interactions of
-/// that browser are closed.
-///
-/// # Errors
-/// The database's.
-pub async fn sign_out(app: &App, ctx: &Ctx, visitor: &Visitor, leaver: Leaver) -> Result<Leaving> {
-    let Some(browser) = visitor.browser.clone() else { return Ok(Leaving::Nobody) };
-    let (inner, store) = (ctx.clone(), app.store.clone());
-    app.db()
-        .write(async move |tx| {
-            let (tenant, now) = (inner.tenant.id, store.now());
-            let sessions = session::all_of(tx, tenant, &browser, now).await?;
-            let (leaving, staying): (Vec<_>, Vec<_>) =
-                sessions.iter().partition(|s| leaver == Leaver::Everybody || leaver == Leaver::One(s.id));
-            for row in leaving {
-                if session::end(tx, tenant, row.id, now).await? {
-                    grant::end_session(tx, tenant, row.id, now).await?;
-                    let event = Event::success(audit::kind::USER_LOGOUT).by(row.user_id).on(row.user_id);
-                    audit::record(tx, &Origin::from(&inner), event).await?;
-                }
-            }
-            if staying.is_empty() {
-                session::end_browser(tx, tenant, &browser, now).await?;
-            }
-            close_all(tx, tenant, &browser, now).await?;
-            Ok(if staying.is_empty() { Leaving::Nobody } else { Leaving::Others })
-        })
-        .await
 }

@@ -4,15 +4,16 @@
 //! in the line and is authentic by a keyed hash, so that an old one is recognised though only the newest is stored, and
 //! the successor can be told again when its answer was lost.
 
+use crate::account::claims::ClaimsRequest;
 use crate::db::{Db, Tx, insert_if_new};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::seal::{Token, hmac256, same, sha256};
 use crate::settings::Settings;
 use crate::tenant::{Purpose, Tenant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entity::{
-    ClientKey, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId, authorization_code as code,
+    ClientKey, Document, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId, authorization_code as code,
     revoked_token, token_grant,
 };
 use sea_orm::sea_query::Expr;
@@ -29,6 +30,7 @@ pub struct Bound {
     pub session: SessionId,
     pub issuer: String,
     pub scopes: Scopes,
+    pub claims: Option<ClaimsRequest>,
     pub nonce: Option<String>,
     pub auth_time: Micros,
     pub amr: Texts,
@@ -41,6 +43,49 @@ pub struct Redemption {
     /// None when the authorization request left it out.
     pub redirect_uri: Option<String>,
     pub code_challenge: Option<String>,
+}
+
+fn document(claims: Option<&ClaimsRequest>) -> Result<Option<Document>> {
+    claims.map(|c| serde_json::to_value(c).map(Document).map_err(Error::internal)).transpose()
+}
+
+fn claims(document: Option<&Document>) -> Option<ClaimsRequest> {
+    document.and_then(|d| serde_json::from_value(d.0.clone()).ok())
+}
+
+impl From<&code::Model> for Bound {
+    fn from(row: &code::Model) -> Self {
+        Self {
+            client: row.client,
+            user: row.user_id,
+            session: row.session_id,
+            issuer: row.issuer.clone(),
+            scopes: row.scopes.clone(),
+            claims: claims(row.claims.as_ref()),
+            nonce: row.nonce.clone(),
+            auth_time: row.auth_time,
+            amr: row.amr.clone(),
+            acr: row.acr.clone(),
+        }
+    }
+}
+
+impl From<&token_grant::Model> for Bound {
+    fn from(row: &token_grant::Model) -> Self {
+        Self {
+            client: row.client,
+            user: row.user_id,
+            session: row.session_id,
+            issuer: row.issuer.clone(),
+            scopes: row.scopes.clone(),
+            claims: claims(row.claims.as_ref()),
+            // OpenID Connect Core section 12.2: a refreshed ID token should have no nonce.
+            nonce: None,
+            auth_time: row.auth_time,
+            amr: row.amr.clone(),
+            acr: row.acr.clone(),
+        }
+    }
 }
 
 const CODE: &str = "kw_ac_";
@@ -69,6 +114,7 @@ pub async fn put_code(
         code_challenge: Set(redemption.code_challenge),
         nonce: Set(bound.nonce),
         scopes: Set(bound.scopes),
+        claims: Set(document(bound.claims.as_ref())?),
         auth_time: Set(bound.auth_time),
         amr: Set(bound.amr),
         acr: Set(bound.acr),
@@ -140,6 +186,7 @@ pub async fn put_grant(
         session_id: Set(bound.session),
         issuer: Set(bound.issuer.clone()),
         scopes: Set(bound.scopes.clone()),
+        claims: Set(document(bound.claims.as_ref())?),
         nonce: Set(bound.nonce.clone()),
         auth_time: Set(bound.auth_time),
         amr: Set(bound.amr.clone()),
@@ -320,13 +367,16 @@ pub async fn is_revoked(conn: &impl ConnectionTrait, tenant: TenantId, jti: &str
     Ok(revoked_token::Entity::find_by_id((tenant, sha256(jti.as_bytes()))).one(conn).await?.is_some())
 }
 
-/// Deletes what has been dead for a day.
+/// How long a code is known after its time: a replay revokes what came of it.
+const REPLAYED: std::time::Duration = std::time::Duration::from_secs(900);
+
+/// Deletes codes that nobody replays any more, and what else has been dead for a day.
 ///
 /// # Errors
 /// The database's.
 pub async fn sweep(db: &Db, now: Micros) -> Result<u64> {
     let before = now.minus(std::time::Duration::from_secs(86_400));
-    let codes = Condition::all().add(code::Column::ExpiresAt.lt(before));
+    let codes = Condition::all().add(code::Column::ExpiresAt.lt(now.minus(REPLAYED)));
     let tokens = Condition::all().add(revoked_token::Column::ExpiresAt.lt(before));
     let grants = Condition::all().add(token_grant::Column::ExpiresAt.lt(before));
     Ok(db.sweep::<code::Entity, Hash>(code::Column::Hash, codes).await?

@@ -8,14 +8,15 @@ pub mod cookie;
 pub mod door;
 pub mod params;
 
-pub use params::{Form, Params, Query};
+pub use params::{Form, Json, Params, Query};
 
 use crate::app::App as Process;
 use crate::client::Client;
 use crate::ctx::Ctx;
 use crate::error::{Error, Notice, Result};
 use crate::flow::End;
-use crate::page::{Application, Leave, Page, leave};
+use crate::flow::ask::Reply;
+use crate::page::{Application, FormPost, Leave, Page, leave, script};
 use crate::seal::{hmac256, same};
 use crate::tenant::Purpose;
 use crate::theme::{Frame, Language};
@@ -23,8 +24,10 @@ use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use entity::Hash;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::future::{Ready, ready};
 
 /// The process, as handlers take it.
@@ -60,9 +63,16 @@ pub fn page<P: Page>(app: &Process, ctx: &Ctx, status: u16, page: &P) -> Result<
 /// a form, and those lead to applications.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' https: data:; font-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// An application as pages show it.
-pub fn application(client: &Client) -> Application {
-    Application { name: client.row.name.clone(), host: client.host(), logo: client.row.logo_uri.clone() }
+/// An application as pages show it; its logo is one that we serve.
+pub fn application(ctx: &Ctx, client: &Client) -> Application {
+    let logo = client.logo.map(|mark| format!("{}?client_id={}&v={mark}", ctx.to("/oauth2/logo"), client.id()));
+    Application {
+        name: client.row.name.clone(),
+        host: client.host(),
+        logo,
+        policy: client.row.policy_uri.clone(),
+        terms: client.row.tos_uri.clone(),
+    }
 }
 
 /// Where a URL leads, for people: the host, or the whole of it where there is none.
@@ -75,30 +85,67 @@ pub fn host_of(url: &str) -> String {
 /// # Errors
 /// When a page cannot be made.
 pub fn ended(app: &Process, ctx: &Ctx, client: Option<&Client>, end: End) -> Result<HttpResponse> {
-    let url = match end {
+    let reply = match end {
         End::Account => return see_other(&ctx.to("/account")),
-        End::Code { url, .. } => url,
+        End::Answer { reply, browser_state, .. } => {
+            let mut response = replied(app, ctx, reply)?;
+            cookie::add(&mut response, Some(cookie::browser_state(ctx, &browser_state)));
+            return Ok(response);
+        }
         End::Refused { to, code, says, acted } => {
-            let url = to.error(code, says);
+            let reply = to.error(code, says);
             // RFC 9700 section 4.11.2: no automatic redirect to whoever registered by themselves, before a person acts.
             if let (false, false, Some(client)) = (to.approved, acted, client) {
-                return page(
-                    app,
-                    ctx,
-                    400,
-                    &Leave {
-                        application: Application { host: host_of(&url), ..application(client) },
-                        url,
-                        reason_id: leave::PROBLEM,
-                    },
-                );
+                let (url, fields) = match reply {
+                    Reply::Redirect(url) => (url, vec![]),
+                    Reply::Post { action, fields } => (action, fields),
+                };
+                let application = Application { host: host_of(&url), ..application(ctx, client) };
+                return page(app, ctx, 400, &Leave { application, url, fields, reason_id: leave::PROBLEM });
             }
-            url
+            reply
         }
     };
-    let mut response = see_other(&url)?;
+    replied(app, ctx, reply)
+}
+
+fn replied(app: &Process, ctx: &Ctx, reply: Reply) -> Result<HttpResponse> {
+    let mut response = match reply {
+        Reply::Redirect(url) => see_other(&url)?,
+        Reply::Post { action, fields } => form_post(app, ctx, action, fields)?,
+    };
     // The code stands in the address: nothing that follows shall learn it from a Referer (RFC 9700 section 4.2.4).
     response.headers_mut().insert(header::REFERRER_POLICY, header::HeaderValue::from_static("no-referrer"));
+    Ok(response)
+}
+
+/// A page that posts itself (OAuth 2.0 Form Post Response Mode section 2); without scripts there is a button.
+fn form_post(app: &Process, ctx: &Ctx, action: String, fields: Vec<(String, String)>) -> Result<HttpResponse> {
+    let host = host_of(&action);
+    let page = FormPost { action, fields, host, script: script::SUBMIT };
+    page_with(app, ctx, &page, (Some(script::SUBMIT), &[]))
+}
+
+/// A page with one script of its own, named by its hash, and with frames of applications.
+///
+/// # Errors
+/// When a template is broken.
+pub fn page_with<P: Page>(
+    app: &Process,
+    ctx: &Ctx,
+    shown: &P,
+    (script, frames): (Option<&str>, &[String]),
+) -> Result<HttpResponse> {
+    let mut response = page(app, ctx, 200, shown)?;
+    let script = script.map(|s| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(s)))).unwrap_or_default();
+    let mut csp = CSP.replace("script-src 'self'", &format!("script-src 'self'{script}"));
+    let origins: BTreeSet<String> =
+        frames.iter().filter_map(|f| url::Url::parse(f).ok()).map(|u| u.origin().ascii_serialization()).collect();
+    if !origins.is_empty() {
+        csp += &format!("; frame-src {}", origins.into_iter().collect::<Vec<_>>().join(" "));
+    }
+    let csp = header::HeaderValue::from_str(&csp).map_err(Error::internal)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp);
     Ok(response)
 }
 

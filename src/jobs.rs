@@ -1,7 +1,10 @@
 //! Work that nobody waits for: rows of the outbox, done by one worker of each process.
 
+mod backchannel_logout;
+
 use crate::account::session;
 use crate::app::App;
+use crate::client;
 use crate::error::{Error, Result};
 use crate::keys::{self, Start};
 use crate::queue::{self, Work};
@@ -57,6 +60,9 @@ pub async fn due(app: &Arc<App>) -> Result<bool> {
 
 async fn run(app: &Arc<App>, job: &job::Model) -> Result<()> {
     match job.kind {
+        JobKind::MakeKey if job.payload.0["decryption"] == true => {
+            keys::decryption::ensure(&app.store, job.tenant_id, app.store.now()).await
+        }
         JobKind::MakeKey => {
             let alg: SigningAlg = serde_json::from_value(job.payload.0["alg"].clone()).map_err(Error::internal)?;
             let tenant = app.tenants.get(&app.store, job.tenant_id).await?;
@@ -67,6 +73,15 @@ async fn run(app: &Arc<App>, job: &job::Model) -> Result<()> {
             keys::rotate(&app.store, job.tenant_id, Start::Published, age).await.map(drop)
         }
         JobKind::Sweep => sweep(app).await,
+        JobKind::BackchannelLogout => backchannel_logout::send(app, job).await,
+        JobKind::FetchLogo => {
+            let tenant = app.tenants.get(&app.store, job.tenant_id).await?;
+            let key = serde_json::from_value(job.payload.0["client"].clone()).map_err(Error::internal)?;
+            match app.clients.by_key(&app.store, &tenant, key).await? {
+                Some(client) => client::logo::fetch(&app.store, &app.fetch, &client).await,
+                None => Ok(()),
+            }
+        }
     }
 }
 
@@ -89,6 +104,8 @@ async fn sweep(app: &Arc<App>) -> Result<()> {
         limit::sweep(db, now).await,
         once::sweep(db, now).await,
         session::sweep(db, now).await,
+        client::initial::sweep(db, now).await,
+        client::registration::sweep(db, app.config().registration.unused.0, now).await,
     ];
     let mut gone = 0;
     for rows in swept {

@@ -10,6 +10,7 @@
 //! on the curve, small order), and handed to josekit per algorithm when first used: loading a key costs more than a
 //! check with it, and a set of 100 keys needs one.
 
+mod encrypt;
 mod json;
 mod jwks;
 mod key;
@@ -19,15 +20,17 @@ mod sign;
 mod tests;
 mod verify;
 
+pub use encrypt::{Decrypter, Recipient, decrypt, is_encrypted, key_shape};
+pub use json::object;
 pub use jwks::parse_client_jwks;
 pub use key::{KeyPair, generate, thumbprint};
 pub use public::Verifier;
-pub use sign::Signer;
-pub use verify::{Audience, Expect, Expiry, Refusal, Typ, Verified, unproven, verify};
+pub use sign::{Signer, sign_with_secret};
+pub use verify::{Audience, Expect, Expiry, Refusal, Typ, Verified, kid, unproven, verify};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use entity::SigningAlg;
+use entity::{JwsAlg, SigningAlg};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 
@@ -97,10 +100,10 @@ impl Curve {
 
 /// `at_hash`, `c_hash` and `s_hash`: the left half of the value's hash under the ID token's algorithm, as base64url
 /// (OpenID Connect Core section 3.1.3.6). Ed25519 hashes with SHA-512 (RFC 8032 section 5.1).
-pub fn half_hash(alg: SigningAlg, value: &str) -> Result<String, crate::error::Error> {
-    use SigningAlg::*;
+pub fn half_hash(alg: JwsAlg, value: &str) -> Result<String, crate::error::Error> {
+    use JwsAlg::*;
     let digest = match alg {
-        Rs256 | Ps256 | Es256 => MessageDigest::sha256(),
+        Rs256 | Ps256 | Es256 | Hs256 => MessageDigest::sha256(),
         Rs384 | Ps384 | Es384 => MessageDigest::sha384(),
         Rs512 | Ps512 | Es512 | EdDsa => MessageDigest::sha512(),
     };

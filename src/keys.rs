@@ -3,6 +3,8 @@
 //! Start at [`Keys::signer`]. Which key signs follows from instants in the rows: the newest whose `active_at` has come.
 //! Signers are built once and reused (rebuilding one for each token costs 4 to 17 times as much).
 
+pub mod decryption;
+
 use crate::audit::{self, Event, Origin};
 use crate::cache::bump;
 use crate::db::Tx;

@@ -3,10 +3,11 @@
 //! The map of the house, from the ground up; a module uses only what stands above it here, and no door uses another
 //! (`tests/it/architecture.rs` reads the imports and says so).
 //!
-//! - ground: [`config`], [`error`], [`clock`], [`locale`]
+//! - ground: [`feature`], [`config`], [`error`], [`clock`], [`locale`]
 //! - tools: [`seal`], [`hash`], [`jose`], [`db`], [`cache`], [`settings`], [`store`], [`page`], [`theme`], [`tenant`],
-//!   [`ctx`], [`audit`], [`keys`], [`once`], [`limit`], [`queue`]
-//! - state: [`account`], [`client`], [`access`], [`grant`], [`app`], [`flow`], [`http`]
+//!   [`ctx`], [`audit`], [`keys`], [`once`], [`limit`], [`queue`],
+//!   [`fetch`]
+//! - state: [`account`], [`client`], [`access`], [`grant`], [`app`], [`issue`], [`flow`], [`http`]
 //! - doors: [`oidc`], [`login`], [`me`], [`jobs`]
 //! - the frame: [`routes`], [`serve`], [`cli`]
 //!
@@ -28,10 +29,13 @@ pub mod config;
 pub mod ctx;
 pub mod db;
 pub mod error;
+pub mod feature;
+pub mod fetch;
 pub mod flow;
 pub mod grant;
 pub mod hash;
 pub mod http;
+pub mod issue;
 pub mod jobs;
 pub mod jose;
 pub mod keys;

@@ -183,7 +183,7 @@ async fn sign_in(
         action: ctx.to("/login"),
         flow: handle(shown),
         csrf: token(ctx, visitor, shown)?,
-        application: shown.client.as_deref().map(application),
+        application: shown.client.as_deref().map(|c| application(ctx, c)),
         identifier: fixed
             .as_ref()
             .map(|p| p.email.clone())
@@ -212,7 +212,7 @@ fn choose(app: &Process, ctx: &Ctx, visitor: &Visitor, shown: &Shown) -> Result<
         action: ctx.to("/login"),
         flow: handle(shown),
         csrf: token(ctx, visitor, shown)?,
-        application: shown.client.as_deref().map(application),
+        application: shown.client.as_deref().map(|c| application(ctx, c)),
         accounts: shown.accounts.iter().filter(|(a, _)| fits(a.user)).map(choice).collect(),
         cancel: shown.client.is_some(),
         now: ctx.now,
@@ -237,7 +237,7 @@ fn consent(
         flow: format!("{}.{}", handle(shown), account.session),
         csrf: token(ctx, visitor, shown)?,
         // Where the answer goes, not where the application says it lives.
-        application: page::Application { host: host.clone(), ..application(client) },
+        application: page::Application { host: host.clone(), ..application(ctx, client) },
         person: person_shown(person),
         learns: in_order(&asked.scopes).map(learns).collect(),
         host,

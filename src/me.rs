@@ -8,8 +8,7 @@ use crate::audit::{self, Event, Origin};
 use crate::ctx::Ctx;
 use crate::error::{Error, Notice, Result};
 use crate::flow::{self, Leaver, Leaving};
-use crate::grant;
-use crate::http::{App, Form, Query, check_form, cookie, form_token, page, see_other};
+use crate::http::{App, Form, Query, check_form, cookie, form_token, page, page_with, see_other};
 use crate::page::{self, Account, Device, Front, SessionRow, SignedOut, note};
 use actix_web::{HttpRequest, HttpResponse};
 use entity::{IdentifierKind, SessionId};
@@ -127,15 +126,15 @@ pub async fn end_session(
         .write(async move |tx| {
             let (tenant, now) = (inner.tenant.id, store.now());
             let own = session::find(tx, tenant, id, now).await?.is_some_and(|s| s.user_id == user);
-            if !own || !session::end(tx, tenant, id, now).await? {
+            if !own || flow::end(tx, tenant, id, now).await?.is_none() {
                 return Ok(false);
             }
-            grant::end_session(tx, tenant, id, now).await?;
             let event = Event::success(audit::kind::SESSION_END).by(user).on(user);
             audit::record(tx, &Origin::from(&inner), event).await?;
             Ok(true)
         })
         .await?;
+    app.work.notify_one();
     see_other(&format!("{}?done={}", ctx.to("/account"), if ended { "ended" } else { "gone" }))
 }
 
@@ -149,10 +148,13 @@ pub async fn sign_out(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Vi
 }
 
 async fn leave(app: &Process, ctx: &Ctx, visitor: &Visitor, who: Leaver) -> Result<HttpResponse> {
-    if flow::sign_out(app, ctx, visitor, who).await? == Leaving::Others {
+    let left = flow::sign_out(app, ctx, visitor, who).await?;
+    if left.leaving == Leaving::Others && left.frames.is_empty() {
         return see_other(&ctx.to("/account"));
     }
-    let mut response = page(app, ctx, 200, &SignedOut { application: None, next: Some(ctx.to("/login")) })?;
-    cookie::add(&mut response, Some(cookie::no_session(ctx)));
+    let shown =
+        SignedOut { application: None, next: Some(ctx.to("/login")), frames: left.frames.clone(), script: None };
+    let mut response = page_with(app, ctx, &shown, (None, &left.frames))?;
+    cookie::left(ctx, &mut response, left.leaving);
     Ok(response)
 }

@@ -11,12 +11,14 @@
 
 pub mod authorize;
 mod bearer;
+pub mod check_session;
 mod client_auth;
 mod grant;
 pub mod introspect;
-mod issue;
 pub mod logout;
 pub mod metadata;
+pub mod register;
+mod request;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;

@@ -116,6 +116,10 @@ pub struct Application {
     pub host: String,
     /// An https URL or a path below `/assets/`; anything else is not shown.
     pub logo: Option<String>,
+    /// Its privacy policy.
+    pub policy: Option<String>,
+    /// Its terms of use.
+    pub terms: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -210,6 +214,10 @@ pub struct LogoutConfirm {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct SignedOut {
+    /// Pages of applications that sign the person out there (OpenID Connect Front-Channel Logout section 2).
+    pub frames: Vec<String>,
+    /// Goes on to `next` by itself, once those are loaded.
+    pub script: Option<&'static str>,
     pub application: Option<Application>,
     /// Where the application wants people to go on.
     pub next: Option<String>,
@@ -234,8 +242,27 @@ pub struct Leave {
     pub application: Application,
     /// A verified `redirect_uri` with its answer; schemes that run script are never linked.
     pub url: String,
+    /// Where the answer is posted; none where it stands in the address.
+    pub fields: Vec<(String, String)>,
     /// One of [`leave`].
     pub reason_id: &'static str,
+}
+
+/// An answer that posts itself to the application (OAuth 2.0 Form Post Response Mode section 2).
+#[derive(Clone, Debug, Serialize)]
+pub struct FormPost {
+    /// A verified `redirect_uri`.
+    pub action: String,
+    pub fields: Vec<(String, String)>,
+    pub host: String,
+    pub script: &'static str,
+}
+
+/// Scripts that stand in a page; its policy names them by their hash. Old words alone, for any browser.
+pub mod script {
+    pub const SUBMIT: &str = "document.forms[0].submit()";
+    /// Once every frame is loaded.
+    pub const GO_ON: &str = "window.onload=function(){window.location.replace(document.getElementById('next').href)}";
 }
 
 /// The first administrator. `decision=continue`; fields `name`, `email`, `password`.
@@ -343,6 +370,7 @@ pages! {
     LogoutConfirm "logout-confirm" |_page, locale| locale.text("logout-title");
     SignedOut "signed-out" |_page, locale| locale.text("signed-out-title");
     Problem "problem" |page, locale| locale.text(&format!("error-{}-heading", page.notice.id()));
+    FormPost "form-post" |_page, locale| locale.text("leave-title");
     Leave "leave" |_page, locale| locale.text("leave-title");
     Setup "setup" |_page, locale| locale.text("setup-title");
     SetupGone "setup-gone" |_page, locale| locale.text("setup-gone-title");

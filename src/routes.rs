@@ -2,10 +2,12 @@
 //!
 //! Each stands at the root and below `/t/{slug}`; which errors are JSON and which are pages is said in `http/door.rs`.
 
-use crate::error::{Notice, Result};
-use crate::http::App;
+use crate::client;
+use crate::ctx::Ctx;
+use crate::error::{Error, Notice, Result};
 use crate::http::answer::no_store;
 use crate::http::door::Allowed;
+use crate::http::{App, Query};
 use crate::{login, me, oidc};
 use actix_web::http::{Method, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, guard, web};
@@ -33,6 +35,12 @@ macro_rules! method {
     (POST) => {
         web::post()
     };
+    (PUT) => {
+        web::put()
+    };
+    (DELETE) => {
+        web::delete()
+    };
 }
 
 routes! {
@@ -44,6 +52,10 @@ routes! {
     "/oauth2/userinfo": GET => oidc::userinfo::get, POST => oidc::userinfo::post;
     "/oauth2/introspect": POST => oidc::introspect::introspect;
     "/oauth2/revoke": POST => oidc::revoke::revoke;
+    "/oauth2/register": POST => oidc::register::register;
+    "/oauth2/register/{client_id}": GET => oidc::register::get, PUT => oidc::register::put, DELETE => oidc::register::delete;
+    "/oauth2/check_session": GET => oidc::check_session::frame;
+    "/oauth2/logo": GET => logo;
     "/oauth2/logout": GET => oidc::logout::get, POST => oidc::logout::post;
     "/signout/confirm": POST => oidc::logout::confirmed;
     "/login": GET => login::get, POST => login::post;
@@ -65,6 +77,18 @@ pub fn all(config: &mut web::ServiceConfig) {
         .service(web::scope("/t/{slug}").configure(doors).route("", method!(GET).to(me::front)))
         .configure(doors)
         .default_service(web::to(not_found));
+}
+
+/// The logo of an application, which was fetched when it registered.
+async fn logo(app: App, ctx: Ctx, req: HttpRequest, query: Query) -> Result<HttpResponse> {
+    let found = match query.0.get("client_id") {
+        Some(id) => app.clients.find(&app.store, &ctx.tenant, id).await?,
+        None => None,
+    };
+    let client = found.ok_or(Error::Person(Notice::NotFound))?;
+    let kept = client::logo::kept(app.db().read(), ctx.tenant.id, client.key()).await?;
+    let (kind, bytes, tag) = kept.ok_or(Error::Person(Notice::NotFound))?;
+    Ok(picture(&req, (&kind, bytes, &tag)))
 }
 
 async fn not_found() -> Result<HttpResponse> {
@@ -147,16 +171,20 @@ async fn operators_file(app: &App, req: &HttpRequest, file: &str) -> Result<Http
         std::fs::read(&path)
     });
     let Ok(Ok(bytes)) = read.await else { return Err(Notice::NotFound.into()) };
-    let etag =
-        format!("\"{}\"", crate::seal::sha256(&bytes).0.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>());
+    let tag: String = crate::seal::sha256(&bytes).0.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    Ok(picture(req, (kind, bytes, &tag)))
+}
+
+/// A picture that is opened by itself runs nothing.
+fn picture(req: &HttpRequest, (kind, bytes, tag): (&str, Vec<u8>, &str)) -> HttpResponse {
+    let etag = format!("\"{tag}\"");
     if req.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()) == Some(&etag) {
-        return Ok(HttpResponse::NotModified().finish());
+        return HttpResponse::NotModified().finish();
     }
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, *kind))
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, kind))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        // A picture that is opened by itself runs nothing.
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"))
         .insert_header((header::ETAG, etag))
-        .body(bytes))
+        .body(bytes)
 }

@@ -200,7 +200,7 @@ pub fn server(app: Arc<App>, listener: TcpListener) -> Result<(Running, ServerHa
 /// When the server cannot run, or its database failed.
 pub async fn run(running: Running, jobs: Jobs) -> Result<()> {
     let Running { app, server, handle } = running;
-    let worker = (jobs == Jobs::Here).then(|| tokio::spawn(jobs::work(app.clone())));
+    let worker = (jobs == Jobs::Here).then(|| actix_web::rt::spawn(jobs::work(app.clone())));
     let broken = app.clone();
     let watch = tokio::spawn(async move {
         broken.db().until_broken().await;

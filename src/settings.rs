@@ -3,6 +3,7 @@
 //! A lower level can shorten a lifetime, never lengthen it: what the deployment allows is the most there is.
 
 use crate::config::Config;
+use crate::feature::Feature;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -35,8 +36,17 @@ pub struct Overrides {
     pub refresh_token_lifetime: Option<u64>,
     pub session_lifetime: Option<u64>,
     pub session_idle: Option<u64>,
+    /// Features that this tenant does not serve.
+    #[serde(deserialize_with = "features")]
+    pub features_off: Vec<Feature>,
     /// The colour of a tenant's pages, `#rrggbb`.
     pub primary_color: Option<String>,
+}
+
+fn features<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Feature>, D::Error> {
+    let ids = Vec::<String>::deserialize(from)?;
+    let parse = |id: &String| Feature::parse(id).ok_or_else(|| serde::de::Error::custom(format!("no feature: {id}")));
+    ids.iter().map(parse).collect()
 }
 
 impl Settings {

@@ -7,6 +7,7 @@ use crate::cache::bump;
 use crate::config::Config;
 use crate::db::Tx;
 use crate::error::{Error, Result};
+use crate::feature::Features;
 use crate::seal::{hmac256, random};
 use crate::settings::{Overrides, Settings};
 use crate::store::Store;
@@ -30,6 +31,7 @@ pub struct Tenant {
     pub name: String,
     pub status: Status,
     pub settings: Settings,
+    pub features: Features,
     pub brand: Brand,
     /// Something was issued, so that issuer and slug stay.
     issued: AtomicBool,
@@ -206,6 +208,7 @@ fn load(store: &Store, row: tenant::Model) -> Result<Tenant> {
         name: row.name,
         status: row.status,
         settings: Settings::of(&store.config).tightened(&overrides),
+        features: Features::without(&[&store.config.features.off.0[..], &overrides.features_off].concat()),
         brand,
         issued: AtomicBool::new(row.issued_at.is_some()),
         root: Zeroizing::new(root),

@@ -169,10 +169,16 @@ async fn furnish(app: &Arc<App>, tenant: &Arc<Tenant>) -> Bound {
         scopes: standard_scopes(),
         pkce: entity::PkceRule::Required,
         jwks: None,
-        id_token_signed_response_alg: SigningAlg::Rs256,
+        id_token_signed_response_alg: entity::JwsAlg::Rs256,
         access_token_signed_response_alg: None,
         first_party: true,
+        approved: true,
         client_uri: None,
+        logo_uri: None,
+        policy_uri: None,
+        tos_uri: None,
+        metadata: Default::default(),
+        registration_token: None,
     };
     let person = NewPerson {
         name: "Bench".into(),
@@ -184,8 +190,9 @@ async fn furnish(app: &Arc<App>, tenant: &Arc<Tenant>) -> Bound {
         role: entity::Role::User,
         profile: Profile::default(),
     };
+    let store = app.store.clone();
     let made = app.db().write(async move |tx| {
-        let client = client::register(tx, id, &registration, now).await?;
+        let client = client::register(tx, &store, id, &registration).await?;
         let user = account::create(tx, id, &person, now).await?.unwrap();
         let (browser, session_id) = (BrowserSessionId::new(), SessionId::new());
         let row = browser_session::ActiveModel {

@@ -1,6 +1,6 @@
 //! An authorization code and every binding it was made for (RFC 6749 section 4.1). Owned by `oidc/grant/code.rs`.
 
-use crate::{ClientKey, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId};
+use crate::{ClientKey, Document, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -19,6 +19,8 @@ pub struct Model {
     pub code_challenge: Option<String>,
     pub nonce: Option<String>,
     pub scopes: Scopes,
+    /// The `claims` parameter (OpenID Connect Core section 5.5).
+    pub claims: Option<Document>,
     pub auth_time: Micros,
     pub amr: Texts,
     pub acr: String,

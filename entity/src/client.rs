@@ -1,6 +1,9 @@
 //! A registered application. Owned by `client.rs`.
 
-use crate::{ClientAuth, ClientKey, Document, Micros, PkceRule, Profile, Scopes, SigningAlg, Status, TenantId, Texts};
+use crate::{
+    ClientAuth, ClientKey, Document, Hash, JwsAlg, Micros, PkceRule, Profile, Scopes, SigningAlg, Status, TenantId,
+    Texts,
+};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -26,7 +29,7 @@ pub struct Model {
     pub pkce: PkceRule,
     /// Its public keys (RFC 7517), for `private_key_jwt`.
     pub jwks: Option<Document>,
-    pub id_token_signed_response_alg: SigningAlg,
+    pub id_token_signed_response_alg: JwsAlg,
     pub access_token_signed_response_alg: Option<SigningAlg>,
     /// An application of the tenant itself: no consent page.
     pub first_party: bool,
@@ -38,6 +41,12 @@ pub struct Model {
     pub tos_uri: Option<String>,
     /// What this client sets differently from its tenant: lifetimes and the like.
     pub settings: Document,
+    /// What else it registered (OpenID Connect Registration section 2); read by `client/metadata.rs`.
+    pub metadata: Document,
+    /// SHA-256 of what it manages its registration with (RFC 7592); none when an administrator made it.
+    pub registration_token: Option<Hash>,
+    /// When it first signed somebody in or got a token, as far as it registered by itself; those that never did are swept.
+    pub used_at: Option<Micros>,
     /// Tokens that it got for itself before this instant are dead.
     pub not_before: Option<Micros>,
     pub created_at: Micros,

@@ -24,7 +24,6 @@ pub struct Model {
     pub version: i64,
     pub created_at: Micros,
     pub expires_at: Micros,
-    pub finished_at: Option<Micros>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

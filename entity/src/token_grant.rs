@@ -5,7 +5,7 @@
 //! names its family and number and is authentic by a keyed hash, so that an old one is recognised without being stored.
 //! A rotation is one conditional update.
 
-use crate::{ClientKey, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId};
+use crate::{ClientKey, Document, GrantId, Hash, Micros, Scopes, SessionId, TenantId, Texts, UserId};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -20,6 +20,8 @@ pub struct Model {
     pub session_id: SessionId,
     pub issuer: String,
     pub scopes: Scopes,
+    /// The `claims` parameter (OpenID Connect Core section 5.5).
+    pub claims: Option<Document>,
     pub nonce: Option<String>,
     pub auth_time: Micros,
     pub amr: Texts,

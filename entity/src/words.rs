@@ -228,10 +228,16 @@ words! {
     Status { Active = "active", Disabled = "disabled" }
 
     /// Grant types (RFC 6749, OpenID Connect).
-    GrantType { AuthorizationCode = "authorization_code", RefreshToken = "refresh_token", ClientCredentials = "client_credentials" }
+    GrantType {
+        AuthorizationCode = "authorization_code", RefreshToken = "refresh_token", ClientCredentials = "client_credentials",
+        Implicit = "implicit",
+    }
 
     /// How a client proves who it is (OpenID Connect Core section 9, RFC 7591 section 2).
-    ClientAuth { None = "none", Basic = "client_secret_basic", Post = "client_secret_post", PrivateKeyJwt = "private_key_jwt" }
+    ClientAuth {
+        None = "none", Basic = "client_secret_basic", Post = "client_secret_post", SecretJwt = "client_secret_jwt",
+        PrivateKeyJwt = "private_key_jwt",
+    }
 
     /// Whether a client must send a code challenge (RFC 7636).
     PkceRule { Required = "required", Optional = "optional" }
@@ -244,6 +250,25 @@ words! {
         Rs256 = "RS256", Rs384 = "RS384", Rs512 = "RS512", Ps256 = "PS256", Ps384 = "PS384", Ps512 = "PS512",
         Es256 = "ES256", Es384 = "ES384", Es512 = "ES512", EdDsa = "EdDSA",
     }
+
+    /// JWS algorithms that Keyward knows: its own, and HS256 with a client's secret as the key (OpenID Connect Core section
+    /// 10.1).
+    JwsAlg {
+        Rs256 = "RS256", Rs384 = "RS384", Rs512 = "RS512", Ps256 = "PS256", Ps384 = "PS384", Ps512 = "PS512",
+        Es256 = "ES256", Es384 = "ES384", Es512 = "ES512", EdDsa = "EdDSA", Hs256 = "HS256",
+    }
+
+    /// JWE key management (RFC 7518 section 4.1). RSA1_5 is a padding oracle and stays out.
+    KeyAlg { RsaOaep256 = "RSA-OAEP-256", EcdhEs = "ECDH-ES", EcdhEsA256Kw = "ECDH-ES+A256KW" }
+
+    /// JWE content encryption (RFC 7518 section 5.1).
+    ContentEnc { A256Gcm = "A256GCM", A128CbcHs256 = "A128CBC-HS256" }
+
+    /// Whether a person's subject is the same for all clients (OpenID Connect Core section 8).
+    SubjectType { Public = "public", Pairwise = "pairwise" }
+
+    /// OpenID Connect Registration section 2.
+    ApplicationType { Web = "web", Native = "native" }
 
     /// What a person may do in the administration of a tenant. `super_admin` counts in the default tenant only.
     Role { User = "user", Auditor = "auditor", Support = "support", Admin = "admin", SuperAdmin = "super_admin" }
@@ -261,8 +286,24 @@ words! {
     Outcome { Success = "success", Failure = "failure" }
 
     /// Work that nobody waits for.
-    JobKind { MakeKey = "make_key", RotateKeys = "rotate_keys", Sweep = "sweep" }
+    JobKind {
+        MakeKey = "make_key", RotateKeys = "rotate_keys", Sweep = "sweep", BackchannelLogout = "backchannel_logout",
+        FetchLogo = "fetch_logo",
+    }
 
     /// What a cached kind of configuration is.
     CacheKind { Tenant = "tenant", Client = "client", Key = "key" }
+}
+
+impl JwsAlg {
+    /// The one of Keyward's own keys; `None` for HS256.
+    pub fn signing(self) -> Option<SigningAlg> {
+        SigningAlg::parse(self.as_str())
+    }
+}
+
+impl From<SigningAlg> for JwsAlg {
+    fn from(alg: SigningAlg) -> Self {
+        JwsAlg::parse(alg.as_str()).unwrap_or(JwsAlg::Rs256)
+    }
 }

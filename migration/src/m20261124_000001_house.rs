@@ -1,112 +1,11 @@
 //! The first schema: tenants, clients, people, sessions, flows, codes, grants, keys, audit, jobs, throttles.
 
+use crate::shape::{Kind, index, of_tenant, table};
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{DbBackend, Statement};
-use sea_query::ColumnDef;
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
-
-/// A table under construction; every table but `deployment` belongs to a tenant.
-struct T(TableCreateStatement, Vec<Alias>);
-
-fn name(text: &str) -> Alias {
-    Alias::new(text)
-}
-
-fn table(text: &str) -> T {
-    T(Table::create().table(name(text)).take(), vec![])
-}
-
-fn of_tenant(text: &str) -> T {
-    let mut t = table(text).uuid("tenant_id").key("tenant_id");
-    t.0.foreign_key(ForeignKey::create().from_col(name("tenant_id")).to(name("tenant"), name("id")));
-    t
-}
-
-impl T {
-    fn col(mut self, column: &str, f: impl FnOnce(&mut ColumnDef) -> &mut ColumnDef, null: bool) -> Self {
-        let mut def = ColumnDef::new(name(column));
-        f(&mut def);
-        if null {
-            def.null();
-        } else {
-            def.not_null();
-        }
-        self.0.col(&mut def);
-        self
-    }
-    fn uuid(self, c: &str) -> Self {
-        self.col(c, |d| d.uuid(), false)
-    }
-    fn uuid_null(self, c: &str) -> Self {
-        self.col(c, |d| d.uuid(), true)
-    }
-    fn word(self, c: &str) -> Self {
-        self.col(c, |d| d.string_len(40), false)
-    }
-    fn text(self, c: &str, len: u32) -> Self {
-        self.col(c, |d| d.string_len(len), false)
-    }
-    fn text_null(self, c: &str, len: u32) -> Self {
-        self.col(c, |d| d.string_len(len), true)
-    }
-    fn hash(self, c: &str) -> Self {
-        self.col(c, |d| d.var_binary(32), false)
-    }
-    fn hash_null(self, c: &str) -> Self {
-        self.col(c, |d| d.var_binary(32), true)
-    }
-    fn bytes(self, c: &str) -> Self {
-        self.col(c, |d| d.blob(), false)
-    }
-    fn json(self, c: &str) -> Self {
-        self.col(c, |d| d.json_binary(), false)
-    }
-    fn json_null(self, c: &str) -> Self {
-        self.col(c, |d| d.json_binary(), true)
-    }
-    fn flag(self, c: &str) -> Self {
-        self.col(c, |d| d.boolean(), false)
-    }
-    fn time(self, c: &str) -> Self {
-        self.col(c, |d| d.big_integer(), false)
-    }
-    fn time_null(self, c: &str) -> Self {
-        self.col(c, |d| d.big_integer(), true)
-    }
-    fn number(self, c: &str) -> Self {
-        self.col(c, |d| d.big_integer(), false)
-    }
-    fn small(self, c: &str) -> Self {
-        self.col(c, |d| d.integer(), false)
-    }
-    fn key(mut self, column: &str) -> Self {
-        self.1.push(name(column));
-        self
-    }
-    /// `(tenant_id, column)` refers to `(tenant_id, id)`: a reference across tenants cannot be written.
-    fn refers(mut self, column: &str, to: &str) -> Self {
-        self.0.foreign_key(
-            ForeignKey::create()
-                .from_col(name("tenant_id"))
-                .from_col(name(column))
-                .to_tbl(name(to))
-                .to_col(name("tenant_id"))
-                .to_col(name("id"))
-                .on_delete(ForeignKeyAction::Cascade),
-        );
-        self
-    }
-    fn done(mut self) -> TableCreateStatement {
-        let mut primary = Index::create();
-        for column in self.1 {
-            primary.col(column);
-        }
-        self.0.primary_key(primary.primary());
-        self.0
-    }
-}
 
 fn tables() -> Vec<TableCreateStatement> {
     vec![
@@ -231,7 +130,6 @@ fn tables() -> Vec<TableCreateStatement> {
             .number("version")
             .time("created_at")
             .time("expires_at")
-            .time_null("finished_at")
             .done(),
         of_tenant("consent")
             .uuid("user_id")
@@ -344,11 +242,6 @@ fn tables() -> Vec<TableCreateStatement> {
     ]
 }
 
-enum Kind {
-    Unique,
-    Plain,
-}
-
 /// Every index that is not a primary key: table, columns, kind.
 fn indexes() -> Vec<(&'static str, &'static [&'static str], Kind)> {
     use Kind::{Plain, Unique};
@@ -373,6 +266,10 @@ fn indexes() -> Vec<(&'static str, &'static [&'static str], Kind)> {
         ("token_grant", &["tenant_id", "client"], Plain),
         ("token_grant", &["expires_at"], Plain),
         ("authorization_code", &["expires_at"], Plain),
+        ("authorization_code", &["tenant_id", "session_id"], Plain),
+        ("authorization_code", &["tenant_id", "user_id"], Plain),
+        ("authorization_code", &["tenant_id", "client"], Plain),
+        ("consent", &["tenant_id", "client"], Plain),
         ("spent_jti", &["expires_at"], Plain),
         ("revoked_token", &["expires_at"], Plain),
         ("signing_key", &["tenant_id", "kid"], Unique),
@@ -401,15 +298,7 @@ impl MigrationTrait for Migration {
             manager.create_table(table).await?;
         }
         for (table, columns, kind) in indexes() {
-            let mut index = Index::create();
-            index.name(format!("ix_{table}_{}", columns.join("_"))).table(name(table));
-            for column in columns {
-                index.col(name(column));
-            }
-            if let Kind::Unique = kind {
-                index.unique();
-            }
-            manager.create_index(index).await?;
+            manager.create_index(index(table, columns, kind)).await?;
         }
         Ok(())
     }

@@ -6,13 +6,19 @@ use entity::{ClientKey, Micros, Scopes, TenantId, UserId, consent};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
 
-/// The scopes that this person allowed this application; none when it was never asked.
+/// The scopes that this person allowed this application; `None` when it was never asked: having allowed nothing but one's
+/// presence is something else.
 ///
 /// # Errors
 /// The database's.
-pub async fn given(conn: &impl ConnectionTrait, tenant: TenantId, user: UserId, client: ClientKey) -> Result<Scopes> {
+pub async fn given(
+    conn: &impl ConnectionTrait,
+    tenant: TenantId,
+    user: UserId,
+    client: ClientKey,
+) -> Result<Option<Scopes>> {
     let row = consent::Entity::find_by_id((tenant, user, client)).one(conn).await?;
-    Ok(row.map(|r| r.scopes).unwrap_or_default())
+    Ok(row.map(|r| r.scopes))
 }
 
 /// Remembers that these scopes were allowed, beside those that were before.
@@ -21,7 +27,7 @@ pub async fn given(conn: &impl ConnectionTrait, tenant: TenantId, user: UserId, 
 /// The database's.
 pub async fn give(tx: &Tx, tenant: TenantId, pair: (UserId, ClientKey), scopes: &Scopes, now: Micros) -> Result<()> {
     let (user, client) = pair;
-    let all = given(tx, tenant, user, client).await?.or(scopes);
+    let all = given(tx, tenant, user, client).await?.unwrap_or_default().or(scopes);
     let row = consent::ActiveModel {
         tenant_id: Set(tenant),
         user_id: Set(user),

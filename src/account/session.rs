@@ -4,13 +4,20 @@
 //! when and with what it signed in.
 
 use crate::ctx::Ctx;
-use crate::db::{Db, Tx};
+use crate::db::{Db, Tx, insert_if_new};
 use crate::error::Result;
-use crate::seal::Token;
-use entity::{BrowserSessionId, Hash, Micros, SessionId, TenantId, Texts, UserId, browser_session, session};
+use crate::seal::{Token, hmac256};
+use crate::tenant::{Purpose, Tenant};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entity::{
+    BrowserSessionId, ClientKey, Hash, Micros, SessionId, TenantId, Texts, UserId, browser_session, session,
+    session_client,
+};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
 };
 use zeroize::Zeroizing;
 
@@ -98,6 +105,24 @@ async fn with_sessions(
         .all(conn)
         .await?;
     Ok(Browser { id: Some(row.id), sessions })
+}
+
+/// Another for each set of sign-ins in a browser; empty when nobody is signed in (OpenID Connect Session Management section
+/// 3.2: the OP browser state).
+pub fn state(tenant: &Tenant, browser: &Browser) -> String {
+    let Some(id) = browser.id.filter(|_| !browser.sessions.is_empty()) else { return String::new() };
+    let mut parts = vec![*id.0.as_bytes()];
+    for row in &browser.sessions {
+        let mut made = *row.id.0.as_bytes();
+        for (at, byte) in row.auth_time.0.to_be_bytes().iter().enumerate() {
+            made[at] ^= byte;
+        }
+        parts.push(made);
+    }
+    parts.sort_unstable();
+    let parts: Vec<&[u8]> = parts.iter().map(|p| &p[..]).collect();
+    let state = hmac256(&tenant.key(Purpose::Alias), &[&[&b"browser state"[..]], &parts[..]].concat());
+    URL_SAFE_NO_PAD.encode(&state[..24])
 }
 
 fn live(tenant: TenantId, now: Micros) -> sea_orm::Select<session::Entity> {
@@ -256,6 +281,38 @@ pub fn worth_touching(ctx: &Ctx, row: &session::Model) -> bool {
     row.last_used_at.until(ctx.now) >= step
 }
 
+/// Notes that an application was signed in to from a session, so that it hears of its end.
+///
+/// # Errors
+/// The database's.
+pub async fn note_client(
+    tx: &Tx,
+    tenant: TenantId,
+    (session, client): (SessionId, ClientKey),
+    now: Micros,
+) -> Result<()> {
+    let row = session_client::ActiveModel {
+        tenant_id: Set(tenant),
+        session_id: Set(session),
+        client: Set(client),
+        created_at: Set(now),
+    };
+    Ok(insert_if_new(tx, session_client::Entity::insert(row).into_query()).await.map(drop)?)
+}
+
+/// The applications that were signed in to from a session and want to hear of its end.
+///
+/// # Errors
+/// The database's.
+pub async fn clients(conn: &impl ConnectionTrait, tenant: TenantId, session: SessionId) -> Result<Vec<ClientKey>> {
+    let rows = session_client::Entity::find()
+        .filter(session_client::Column::TenantId.eq(tenant))
+        .filter(session_client::Column::SessionId.eq(session))
+        .all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|r| r.client).collect())
+}
+
 /// Ends one session; `false` when it had ended before.
 ///
 /// # Errors
@@ -296,7 +353,35 @@ const KNOWN: std::time::Duration = std::time::Duration::from_secs(90 * 86_400);
 pub async fn sweep(db: &Db, now: Micros) -> Result<u64> {
     let before = now.minus(KNOWN);
     let sessions = Condition::all().add(session::Column::ExpiresAt.lt(before));
-    let browsers = Condition::all().add(browser_session::Column::EndedAt.lt(before));
+    // Most end by running out, which nobody writes down: then none of their sessions is left.
+    let none_left = session::Entity::find()
+        .select_only()
+        .column(session::Column::Id)
+        .filter(
+            Expr::col((session::Entity, session::Column::TenantId))
+                .equals((browser_session::Entity, browser_session::Column::TenantId)),
+        )
+        .filter(
+            Expr::col((session::Entity, session::Column::BrowserSession))
+                .equals((browser_session::Entity, browser_session::Column::Id)),
+        )
+        .into_query();
+    let browsers = Condition::any()
+        .add(browser_session::Column::EndedAt.lt(before))
+        .add(Condition::all().add(browser_session::Column::CreatedAt.lt(before)).add(Expr::not_exists(none_left)));
     Ok(db.sweep::<session::Entity, SessionId>(session::Column::Id, sessions).await?
         + db.sweep::<browser_session::Entity, BrowserSessionId>(browser_session::Column::Id, browsers).await?)
+}
+
+/// A session, ended or not.
+///
+/// # Errors
+/// The database's.
+pub async fn any(conn: &impl ConnectionTrait, tenant: TenantId, id: SessionId) -> Result<Option<session::Model>> {
+    let row = session::Entity::find()
+        .filter(session::Column::TenantId.eq(tenant))
+        .filter(session::Column::Id.eq(id))
+        .one(conn)
+        .await?;
+    Ok(row)
 }

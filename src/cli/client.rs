@@ -3,12 +3,12 @@
 use super::{Common, Done, Failure, Of, failed, note, opened, say, say_json, table, tenant_of};
 use crate::app::App;
 use crate::audit::{self, Event, Origin};
-use crate::client::{self, Registration, standard_scopes};
+use crate::client::{self, Metadata, Registration, ResponseType, standard_scopes};
 use crate::tenant::{self, Tenant};
 use clap::{Args, Subcommand};
-use entity::{ClientAuth, GrantType, PkceRule, Scopes, SigningAlg, Status, client as row};
+use entity::{ClientAuth, GrantType, JwsAlg, PkceRule, Scopes, SigningAlg, Status, client as row};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ pub struct Create {
     /// For single-page and native applications: no secret, always PKCE
     #[arg(long, conflicts_with_all = ["token_endpoint_auth_method", "jwks"])]
     public: bool,
-    /// none, client_secret_basic, client_secret_post or private_key_jwt
+    /// none, client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt
     #[arg(long, value_name = "METHOD", value_parser = word(ClientAuth::parse))]
     token_endpoint_auth_method: Option<ClientAuth>,
     /// authorization_code, refresh_token or client_credentials; may be given several times
@@ -101,8 +101,8 @@ pub struct Create {
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
     /// What its ID tokens are signed with
-    #[arg(long, value_parser = word(SigningAlg::parse), default_value = "RS256")]
-    id_token_signed_response_alg: SigningAlg,
+    #[arg(long, value_parser = word(JwsAlg::parse), default_value = "RS256")]
+    id_token_signed_response_alg: JwsAlg,
     /// What its access tokens are signed with [default: ES256]
     #[arg(long, value_parser = word(SigningAlg::parse))]
     access_token_signed_response_alg: Option<SigningAlg>,
@@ -112,6 +112,12 @@ pub struct Create {
     /// Its home page
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
+    /// A response type such as "code id_token"; may be given several times [default: code]
+    #[arg(long = "response-type", value_name = "TYPES", value_parser = word(ResponseType::parse))]
+    response_types: Vec<ResponseType>,
+    /// A JSON file with any other client metadata of OpenID Connect Registration, such as {"subject_type": "pairwise"}
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
     /// For scripts
     #[arg(long)]
     json: bool,
@@ -140,18 +146,23 @@ pub async fn run(common: &Common, call: Client) -> Done {
 }
 
 fn registration(call: &Create) -> Result<Registration, Failure> {
-    let jwks = match &call.jwks {
-        Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|e| failed(format_args!("--jwks {}: {e}", path.display())))?;
-            Some(serde_json::from_str(&text).map_err(|e| Failure::Call(format!("--jwks {}: {e}", path.display())))?)
-        }
-        None => None,
+    let jwks = call.jwks.as_deref().map(|path| json_file("--jwks", path)).transpose()?;
+    let more = call.metadata.as_deref().map(|path| json_file("--metadata", path)).transpose()?;
+    let more = match more {
+        Some(Value::Object(more)) => more,
+        Some(_) => return Err(Failure::Call("--metadata: a JSON object is wanted".into())),
+        None => serde_json::Map::new(),
     };
+    let mut metadata = Metadata::read(&more).map_err(Failure::Call)?;
+    if !call.response_types.is_empty() {
+        metadata.response_types.clone_from(&call.response_types);
+    }
+    let text = |name: &str| client::metadata::field(&more, name).map_err(Failure::Call);
     let method = match (call.public, call.token_endpoint_auth_method, &jwks) {
         (true, ..) => ClientAuth::None,
         (false, Some(method), _) => method,
         (false, None, Some(_)) => ClientAuth::PrivateKeyJwt,
+        (false, None, None) if metadata.jwks_uri.is_some() => ClientAuth::PrivateKeyJwt,
         (false, None, None) => ClientAuth::Basic,
     };
     let scopes = match call.scopes[..] {
@@ -160,6 +171,9 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
             .ok_or_else(|| Failure::Call("--scope: a scope has characters that are not allowed".into()))?,
     };
     let grant_types = match (&call.grants[..], call.redirect_uris.is_empty()) {
+        ([], false) if metadata.response_types().iter().any(|t| t.is_front()) => {
+            vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::Implicit]
+        }
         ([], false) => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         ([], true) => {
             return Err(Failure::Call(
@@ -181,10 +195,21 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
         id_token_signed_response_alg: call.id_token_signed_response_alg,
         access_token_signed_response_alg: call.access_token_signed_response_alg,
         first_party: call.first_party,
+        approved: true,
         client_uri: call.client_uri.clone(),
+        logo_uri: text("logo_uri")?,
+        policy_uri: text("policy_uri")?,
+        tos_uri: text("tos_uri")?,
+        metadata,
+        registration_token: None,
     };
     registration.check().map_err(Failure::Call)?;
     Ok(registration)
+}
+
+fn json_file(flag: &str, path: &Path) -> Result<Value, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| failed(format_args!("{flag} {}: {e}", path.display())))?;
+    serde_json::from_str(&text).map_err(|e| Failure::Call(format!("{flag} {}: not JSON: {e}", path.display())))
 }
 
 async fn create(common: &Common, call: Create) -> Done {
@@ -196,7 +221,7 @@ async fn create(common: &Common, call: Create) -> Done {
         .db()
         .write(async move |tx| {
             let now = store.now();
-            let made = client::register(tx, id, &registration, now).await?;
+            let made = client::register(tx, &store, id, &registration).await?;
             let event = Event::success(audit::kind::CLIENT_CREATE)
                 .client(made.key)
                 .with(json!({ "name": registration.name, "by": "command line" }));
@@ -290,7 +315,7 @@ async fn show(app: &App, tenant: &Tenant, (row, json): (&row::Model, bool)) -> D
 
 async fn rotate(common: &Common, which: &Which, (hours, json): (u64, bool)) -> Done {
     let (app, tenant, row) = find(common, which).await?;
-    if !matches!(row.token_endpoint_auth_method, ClientAuth::Basic | ClientAuth::Post) {
+    if !matches!(row.token_endpoint_auth_method, ClientAuth::Basic | ClientAuth::Post | ClientAuth::SecretJwt) {
         return Err(failed("this client has no secret"));
     }
     let (store, id) = (app.store.clone(), tenant.id);
@@ -298,7 +323,7 @@ async fn rotate(common: &Common, which: &Which, (hours, json): (u64, bool)) -> D
         .db()
         .write(async move |tx| {
             let now = store.now();
-            let secret = client::rotate_secret(tx, &row, Duration::from_secs(hours * 3600), now).await?;
+            let secret = client::rotate_secret(tx, &store, &row, Duration::from_secs(hours * 3600)).await?;
             let event =
                 Event::success(audit::kind::CLIENT_SECRET_ROTATE).client(row.id).with(json!({ "by": "command line" }));
             audit::record(tx, &Origin::of_process(id, now), event).await?;

@@ -1,5 +1,7 @@
 //! The types of configured values, each read from one text.
 
+use crate::feature::Feature;
+use entity::{GrantType, PkceRule};
 use ipnet::IpNet;
 use std::fmt;
 use std::net::SocketAddr;
@@ -39,6 +41,14 @@ pub enum Level {
     Warn,
     Info,
     Debug,
+}
+
+/// Who may register applications by software.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Off,
+    Token,
+    Open,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,6 +111,10 @@ field! {
     Color: "a colour such as #4f46e5", read_color;
     Picture: "a path below /assets/ or an https URL", read_picture;
     Level: "error, warn, info or debug", |t| match t { "error" => Some(Level::Error), "warn" => Some(Level::Warn), "info" => Some(Level::Info), "debug" => Some(Level::Debug), _ => None };
+    Mode: "off, token or open", |t| match t { "off" => Some(Mode::Off), "token" => Some(Mode::Token), "open" => Some(Mode::Open), _ => None };
+    Feature: "a feature such as introspection", Feature::parse;
+    PkceRule: "required or optional", PkceRule::parse;
+    GrantType: "a grant type such as authorization_code", GrantType::parse;
     Format: "text or json", |t| match t { "text" => Some(Format::Text), "json" => Some(Format::Json), _ => None };
 }
 

@@ -527,7 +527,7 @@ async fn every_entity_is_its_table_and_every_table_has_an_entity() {
         }
         compare! {
             audit_event authorization_code browser_session client client_secret consent deployment flow identifier issuer
-            job link password revision revoked_token session signing_key spent_jti tenant throttle token_grant user
+            job link password revision revoked_token session session_client pairwise_subject initial_access_token client_logo decryption_key signing_key spent_jti tenant throttle token_grant user
         }
         assert_eq!(tables(&f).await, known);
     })

@@ -33,6 +33,7 @@ pub struct Account {
     pub session: SessionId,
     pub user: UserId,
     pub auth_time: Micros,
+    pub acr: String,
 }
 
 /// What was looked up beforehand, so that the decision needs no database.
@@ -40,8 +41,8 @@ pub struct Account {
 pub struct Known {
     /// Live, with people who may act; the newest sign-in first.
     pub accounts: Vec<Account>,
-    /// The scopes that the account in question had allowed before.
-    pub consented: Scopes,
+    /// The scopes that the account in question had allowed before; `None`: it was never asked.
+    pub consented: Option<Scopes>,
     /// An application of the tenant's own: nobody is asked.
     pub first_party: bool,
     /// Anyone can claim to be this application, so that it is asked about each time.
@@ -105,8 +106,15 @@ fn wanted(ask: &Ask, evidence: &Evidence, known: &Known, now: Micros) -> Step {
     if !proved && (again || stale) {
         return Step::SignIn { as_user: Some(account.user) };
     }
+    if !ask.acr.is_empty() && !ask.acr.contains(&account.acr) {
+        // Section 5.5.1.1: demanded and not to be had is a failure.
+        return Step::Refuse(
+            Code::UnmetAuthenticationRequirements,
+            "no way of signing in reaches the acr that is demanded",
+        );
+    }
     match &ask.application {
-        Some(application) if must_ask(ask, evidence, known, (account, &application.scopes)) => {
+        Some(application) if must_ask(ask, evidence, known, (account, &application.asks())) => {
             Step::Consent(account.clone())
         }
         _ => Step::Done(account.clone()),
@@ -118,7 +126,9 @@ fn must_ask(ask: &Ask, evidence: &Evidence, known: &Known, (account, scopes): (&
         return !(*user == account.user && scopes.within(allowed));
     }
     // Whoever can be impersonated is asked about each time, the tenant's own applications too.
-    ask.wants(Prompt::Consent) || known.unassured || (!known.first_party && !scopes.within(&known.consented))
+    ask.wants(Prompt::Consent)
+        || known.unassured
+        || (!known.first_party && known.consented.as_ref().is_none_or(|allowed| !scopes.within(allowed)))
 }
 
 #[cfg(test)]
@@ -137,17 +147,25 @@ mod tests {
             state: None,
             nonce: None,
             scopes: Scopes::of(["openid"]),
+            claims: None,
             code_challenge: None,
+            response_type: crate::client::ResponseType::CODE,
+            response_mode: Default::default(),
         };
         Ask { application: Some(application), prompt: prompt.to_vec(), ..Ask::account(Micros(0)) }
     }
 
     fn account() -> Account {
-        Account { session: SessionId::new(), user: UserId::new(), auth_time: Micros::from_seconds(100) }
+        Account {
+            session: SessionId::new(),
+            user: UserId::new(),
+            auth_time: Micros::from_seconds(100),
+            acr: "1fa".into(),
+        }
     }
 
     fn known(accounts: &[Account]) -> Known {
-        Known { accounts: accounts.to_vec(), consented: Scopes::of(["openid"]), ..Known::default() }
+        Known { accounts: accounts.to_vec(), consented: Some(Scopes::of(["openid"])), ..Known::default() }
     }
 
     const NOW: Micros = Micros(200_000_000);
@@ -166,7 +184,7 @@ mod tests {
         for (known, code) in [
             (known(&[]), Code::LoginRequired),
             (known(&[account(), account()]), Code::AccountSelectionRequired),
-            (Known { consented: Scopes::default(), ..known(&[account()]) }, Code::ConsentRequired),
+            (Known { consented: None, ..known(&[account()]) }, Code::ConsentRequired),
         ] {
             assert!(matches!(next(&none, &Evidence::default(), &known, NOW), Step::Refuse(c, _) if c == code));
         }

@@ -199,15 +199,13 @@ fn keys(
     let limits = &app.config().limits;
     let window = limits.sign_in_window.0;
     let prefix = limit::prefix(ctx.ip);
-    // Whoever is found counts as that person, so that all spellings share a counter; others by what was typed.
-    let account = match (user.0.is_nil(), by) {
-        (true, Some(by)) => format!("{}:{}", by.kind.as_str(), by.key),
-        (true, None) => "none".to_owned(),
-        (false, _) => user.to_string(),
-    };
+    // At one address what was typed counts, so that nobody learns which names are one person's; from everywhere the
+    // person does, so that all spellings share a counter.
+    let typed = by.map_or_else(|| "none".to_owned(), |by| format!("{}:{}", by.kind.as_str(), by.key));
+    let account = if user.0.is_nil() { typed.clone() } else { user.to_string() };
     let Some(browser) = known else {
         // From what a stranger cannot vary to what they can: see `limit::count`.
-        let both = format!("{account}/{prefix}").into_bytes();
+        let both = format!("{typed}/{prefix}").into_bytes();
         return vec![
             (Rule { name: "sign-in/address", limit: limits.sign_in_per_address, window }, prefix.into_bytes()),
             (Rule { name: "sign-in/account+address", limit: limits.sign_in_attempts, window }, both),

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// How many give way at once when an address has too many.
 const SURPLUS: u64 = 20;
+/// Whoever began so lately may be typing.
+const SPARED: Duration = Duration::from_secs(120);
 /// How long a person has for all pages of one interaction.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -37,13 +39,12 @@ pub(super) async fn put(app: &App, ctx: &Ctx, visitor: &Visitor, ask: Ask) -> Re
         .filter(flow::Column::TenantId.eq(ctx.tenant.id))
         .filter(flow::Column::Source.eq(source.clone()))
         .filter(flow::Column::CreatedAt.gt(ctx.now.minus(LIFETIME)))
-        .filter(flow::Column::FinishedAt.is_null())
         .count(app.db().read())
         .await?;
     let full = open >= u64::from(app.config().limits.flows_per_address);
     let browser = visitor.browser.clone().ok_or_else(|| Error::internal("a flow without a browser"))?;
     let Token { text: handle, hash } = Token::new("")?;
-    let (id, tenant, place) = (RowId::new(), ctx.tenant.id, source.clone());
+    let (id, tenant, place, begun) = (RowId::new(), ctx.tenant.id, source.clone(), ctx.now);
     let row = flow::ActiveModel {
         tenant_id: Set(ctx.tenant.id),
         id: Set(id),
@@ -55,20 +56,23 @@ pub(super) async fn put(app: &App, ctx: &Ctx, visitor: &Visitor, ask: Ask) -> Re
         version: Set(1),
         created_at: Set(ctx.now),
         expires_at: Set(ctx.now.plus(LIFETIME)),
-        finished_at: Set(None),
     };
     app.db()
         .write(async move |tx| {
             if full {
-                // The oldest gives way rather than the newest being refused: strangers at the same address can make
-                // pages pile up, but not keep anybody from signing in.
+                // The oldest give way rather than the newest being refused: strangers at the same address can make pages
+                // pile up, but not keep anybody from signing in for long, nor throw out whoever is typing.
                 let oldest = flow::Entity::find()
                     .filter(flow::Column::TenantId.eq(tenant))
                     .filter(flow::Column::Source.eq(place.clone()))
+                    .filter(flow::Column::CreatedAt.lt(begun.minus(SPARED)))
                     .order_by_asc(flow::Column::CreatedAt)
                     .limit(SURPLUS)
                     .all(tx)
                     .await?;
+                if oldest.is_empty() {
+                    return Err(Notice::Throttled.into());
+                }
                 flow::Entity::delete_many()
                     .filter(flow::Column::TenantId.eq(tenant))
                     .filter(flow::Column::Id.is_in(oldest.iter().map(|f| f.id)))
@@ -95,7 +99,7 @@ pub(super) async fn find(app: &App, ctx: &Ctx, visitor: &Visitor, handle: &str) 
         .filter(flow::Column::Handle.eq(sha256(handle.as_bytes())))
         .one(app.db().read())
         .await?;
-    let Some(row) = row.filter(|r| r.finished_at.is_none() && r.expires_at > ctx.now) else {
+    let Some(row) = row.filter(|r| r.expires_at > ctx.now) else {
         return Err(Notice::FlowExpired.into());
     };
     // Another browser cannot go on with it, whoever sent the link.
@@ -136,19 +140,17 @@ pub(super) async fn stepped(
         .filter(flow::Column::TenantId.eq(tenant))
         .filter(flow::Column::Id.eq(id))
         .filter(flow::Column::Version.eq(version))
-        .filter(flow::Column::FinishedAt.is_null())
         .exec(tx)
         .await?;
     Ok(done.rows_affected == 1)
 }
 
+/// Ends an interaction, once: nothing of it is needed any more.
 pub(super) async fn finished(tx: &Tx, tenant: TenantId, (id, version): (RowId, i64), now: Micros) -> Result<bool> {
-    let done = flow::Entity::update_many()
-        .col_expr(flow::Column::FinishedAt, Expr::value(now.0))
+    let done = flow::Entity::delete_many()
         .filter(flow::Column::TenantId.eq(tenant))
         .filter(flow::Column::Id.eq(id))
         .filter(flow::Column::Version.eq(version))
-        .filter(flow::Column::FinishedAt.is_null())
         .filter(flow::Column::ExpiresAt.gt(now))
         .exec(tx)
         .await?;
@@ -172,12 +174,10 @@ pub(super) async fn close(app: &App, ctx: &Ctx, row: &Row, event: Option<Event>)
 }
 
 /// Closes every open interaction of a browser.
-pub(super) async fn close_all(tx: &Tx, tenant: TenantId, browser: &Hash, now: Micros) -> Result<()> {
-    flow::Entity::update_many()
-        .col_expr(flow::Column::FinishedAt, Expr::value(now.0))
+pub(super) async fn close_all(tx: &Tx, tenant: TenantId, browser: &Hash) -> Result<()> {
+    flow::Entity::delete_many()
         .filter(flow::Column::TenantId.eq(tenant))
         .filter(flow::Column::Browser.eq(browser.clone()))
-        .filter(flow::Column::FinishedAt.is_null())
         .exec(tx)
         .await?;
     Ok(())

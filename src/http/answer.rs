@@ -82,7 +82,8 @@ fn json(error: &Error) -> HttpResponse {
     }
     challenge(&mut response, protocol);
     no_store(&mut response);
-    response.json(serde_json::json!({ "error": protocol.code.wire(), "error_description": protocol.says }))
+    let says = protocol.names.as_deref().unwrap_or(protocol.says);
+    response.json(serde_json::json!({ "error": protocol.code.wire(), "error_description": says }))
 }
 
 fn challenge(response: &mut HttpResponseBuilder, protocol: &Protocol) {

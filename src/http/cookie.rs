@@ -3,6 +3,7 @@
 use crate::account::session::Visitor;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
+use crate::flow::Leaving;
 use crate::seal::{Token, sha256};
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -86,6 +87,27 @@ pub fn session(ctx: &Ctx, secret: &str, remember: bool) -> String {
 
 pub fn no_session(ctx: &Ctx) -> String {
     set(&session_name(ctx), "", ctx.secure, Some(Duration::ZERO))
+}
+
+pub fn state_name(ctx: &Ctx) -> String {
+    name(ctx, &format!("state-{}", ctx.tenant.mark()))
+}
+
+/// What the frame of session management compares (OpenID Connect Session Management section 3.2): read by our own script,
+/// from within pages of applications, and worth nothing to anybody.
+pub fn browser_state(ctx: &Ctx, state: &str) -> String {
+    let name = state_name(ctx);
+    // Browsers take SameSite=None on https alone; elsewhere the frame sees no cookie and says "changed".
+    let site = if ctx.secure { "; Secure; SameSite=None" } else { "; SameSite=Lax" };
+    let age = if state.is_empty() { "; Max-Age=0" } else { "" };
+    format!("{name}={state}; Path=/{site}{age}")
+}
+
+/// The cookies of a browser in which somebody signed out.
+pub fn left(ctx: &Ctx, response: &mut HttpResponse, leaving: Leaving) {
+    // Whoever stays gets a new state with the next answer to an application.
+    add(response, Some(browser_state(ctx, "")));
+    add(response, (leaving == Leaving::Nobody).then(|| no_session(ctx)));
 }
 
 pub fn chosen_language(ctx: &Ctx) -> String {

@@ -92,6 +92,9 @@ pub async fn door<B: MessageBody + 'static>(
         Ok(ctx) => ctx,
         Err(e) => return Ok(turned_away(&app, req, (dialect, &request_id), e).await),
     };
+    if !ctx.tenant.features.serves(inner) {
+        return Ok(turned_away(&app, req, (dialect, &request_id), Notice::NotFound.into()).await);
+    }
     let is_secure = ctx.secure;
     req.extensions_mut().insert(ctx.clone());
     if let Some(methods) = shared(inner)
@@ -184,6 +187,10 @@ fn request_id() -> String {
 fn bounds(req: &HttpRequest) -> Result<()> {
     if req.uri().path_and_query().map_or(0, |p| p.as_str().len()) > LONGEST_URI {
         return Err(Error::protocol(Code::UriTooLong, "the address is longer than 8 KiB"));
+    }
+    // No address of ours needs an escape in its path; whoever reads one decodes it differently (RFC 3986 section 6.2.2.2).
+    if req.uri().path().contains('%') {
+        return Err(Notice::NotFound.into());
     }
     let size: usize = req.headers().iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
     if size > LARGEST_HEADERS {

@@ -74,6 +74,16 @@ impl Params {
         self.get(name).ok_or_else(|| Error::protocol(Code::InvalidRequest, says))
     }
 
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| n != name);
+    }
+
+    /// In the place of what it was before.
+    pub fn set(&mut self, name: &str, value: String) {
+        self.remove(name);
+        self.0.push((name.to_owned(), value));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -148,6 +158,31 @@ impl FromRequest for Form {
                 return Err(Error::protocol(Code::InvalidRequest, "a parameter is sent in both query and body"));
             }
             Ok(Form(form))
+        })
+    }
+}
+
+/// A JSON object in the body: no member twice, no other type.
+pub struct Json(pub serde_json::Map<String, serde_json::Value>);
+
+impl FromRequest for Json {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, mut payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let header = |name| req.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or("");
+            let kind = header(header::CONTENT_TYPE).split(';').next().unwrap_or("").trim();
+            if !kind.eq_ignore_ascii_case("application/json") {
+                return Err(Error::protocol(Code::UnsupportedMediaType, "the body must be application/json"));
+            }
+            let bytes = body(&mut payload, header(header::CONTENT_LENGTH).parse::<usize>().ok()).await?;
+            still_so(&req).await?;
+            let object = crate::jose::object(&bytes);
+            object.map(Json).ok_or_else(|| {
+                Error::protocol(Code::InvalidRequest, "the body is not a JSON object, or names a member twice")
+            })
         })
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 const DEPTH: u8 = 32;
 
 /// The members of one object; None when the text is anything else.
-pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Strict(DEPTH).deserialize(&mut reader).ok()?;
     reader.end().ok()?;

@@ -3,7 +3,7 @@
 #![allow(non_snake_case, clippy::cloned_ref_to_slice_refs)]
 
 use super::*;
-use entity::Micros;
+use entity::{JwsAlg, Micros};
 use josekit::jwk::Jwk;
 use josekit::jws::{self, JwsSigner, JwsVerifier};
 use serde_json::{Map, Value, json};
@@ -33,9 +33,11 @@ fn expect(keys: &[Verifier]) -> Expect<'_> {
     Expect {
         typ: Typ::Exact("at+jwt"),
         issuers: &[ISSUER],
+        unaddressed: false,
         audience: Audience::OneOf(&[API]),
         algs: SigningAlg::ALL,
         keys,
+        secrets: &[],
         now: Micros::from_seconds(NOW),
         late: Duration::ZERO,
         early: Duration::ZERO,
@@ -101,7 +103,7 @@ fn good() -> String {
 #[test]
 fn a_good_token_is_believed() {
     let verified = judge(&good()).unwrap();
-    assert_eq!((verified.text("sub"), verified.alg), (Some("anna"), SigningAlg::Es256));
+    assert_eq!((verified.text("sub"), verified.alg), (Some("anna"), JwsAlg::Es256));
     assert_eq!((verified.typ.as_deref(), verified.kid.as_deref()), (Some("at+jwt"), ES256.key.kid()));
     assert_eq!(verified.expires, Some(Micros::from_seconds(NOW + 900)));
     assert_eq!(unproven(&good(), "iss").unwrap(), ISSUER);
@@ -920,21 +922,16 @@ fn the_vectors_of_the_rfcs_hold() {
     assert!(proves(SigningAlg::Rs256, rsa, &token));
     // OpenID Connect Core appendix A.4 and A.6: c_hash and at_hash of the examples there.
     assert_eq!(
-        half_hash(SigningAlg::Rs256, "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y").unwrap(),
+        half_hash(JwsAlg::Rs256, "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y").unwrap(),
         "77QmUPtjPfzWtF2AnpK9RQ"
     );
     assert_eq!(
-        half_hash(SigningAlg::Rs256, "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk").unwrap(),
+        half_hash(JwsAlg::Rs256, "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk").unwrap(),
         "LDktKdoQak3Pk0cnXxCltA"
     );
     let lengths = |alg| half_hash(alg, "x").unwrap().len();
     assert_eq!(
-        (
-            lengths(SigningAlg::Ps256),
-            lengths(SigningAlg::Es384),
-            lengths(SigningAlg::Es512),
-            lengths(SigningAlg::EdDsa)
-        ),
+        (lengths(JwsAlg::Ps256), lengths(JwsAlg::Es384), lengths(JwsAlg::Es512), lengths(JwsAlg::EdDsa)),
         (22, 32, 43, 43)
     );
 }

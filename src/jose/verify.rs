@@ -3,21 +3,27 @@
 //! The order is fixed: size, form, header, algorithm, key, signature, and only then a look at the claims.
 
 use super::{MAX_KID, Verifier, decode, json};
-use entity::{Micros, SigningAlg};
+use entity::{JwsAlg, Micros, SigningAlg};
+use josekit::jws::{self, JwsVerifier};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// What the caller expects of a token. Every field is a decision; none has a default.
 pub struct Expect<'a> {
     pub typ: Typ<'a>,
     /// `iss` is one of these, byte for byte.
     pub issuers: &'a [&'a str],
+    /// `iss` and `aud` may be missing: request objects alone (OpenID Connect Core section 6.1: "SHOULD").
+    pub unaddressed: bool,
     pub audience: Audience<'a>,
     /// What may have signed it: fixed by the use, never by the token (RFC 8725 section 3.1).
     pub algs: &'a [SigningAlg],
     /// The keys of that one issuer or client (KJ-04).
     pub keys: &'a [Verifier],
+    /// Secrets that HS256 counts with; empty where a shared secret proves nothing.
+    pub secrets: &'a [Zeroizing<String>],
     pub now: Micros,
     /// How far the signer's clock may run behind ours: counts for `exp`. Zero for tokens of our own.
     pub late: Duration,
@@ -70,7 +76,7 @@ pub enum Expiry {
 /// What was proven.
 #[derive(Debug)]
 pub struct Verified {
-    pub alg: SigningAlg,
+    pub alg: JwsAlg,
     /// As it stood in the header.
     pub typ: Option<String>,
     pub kid: Option<String>,
@@ -138,14 +144,21 @@ const FOREIGN: [&str; 9] = ["jku", "x5u", "jwk", "x5c", "enc", "zip", "epk", "p2
 pub fn verify(token: &str, expect: &Expect) -> Result<Verified, Refusal> {
     let parts = Parts::split(token, expect.max_chars)?;
     let header = Header::read(parts.header)?;
-    if !expect.algs.contains(&header.alg) {
+    let allowed = match header.alg.signing() {
+        Some(alg) => expect.algs.contains(&alg),
+        None => !expect.secrets.is_empty(),
+    };
+    if !allowed {
         return Err(Refusal::Algorithm);
     }
     if !expect.typ.takes(header.typ.as_deref()) {
         return Err(Refusal::Type);
     }
     let signature = decode(parts.signature).filter(|s| !s.is_empty()).ok_or(Refusal::Form)?;
-    prove(parts.signed.as_bytes(), &signature, &header, expect.keys)?;
+    match header.alg.signing() {
+        Some(alg) => prove(parts.signed.as_bytes(), &signature, (alg, &header), expect.keys)?,
+        None => prove_by_secret(parts.signed.as_bytes(), &signature, expect.secrets)?,
+    }
     let claims = decode(parts.payload).as_deref().and_then(json::object).ok_or(Refusal::Claims)?;
     let dates = check(&claims, expect)?;
     let Header { alg, typ, kid } = header;
@@ -161,6 +174,12 @@ pub fn unproven(token: &str, claim: &str) -> Result<String, Refusal> {
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
         _ => Err(Refusal::Claims),
     }
+}
+
+/// The key id that a token names, before anything is proven: only to know which keys to look for.
+pub fn kid(token: &str) -> Option<String> {
+    let parts = Parts::split(token, Expect::MAX_CHARS).ok()?;
+    Header::read(parts.header).ok()?.kid
 }
 
 struct Parts<'a> {
@@ -187,7 +206,7 @@ impl<'a> Parts<'a> {
 }
 
 struct Header {
-    alg: SigningAlg,
+    alg: JwsAlg,
     typ: Option<String>,
     kid: Option<String>,
 }
@@ -208,7 +227,7 @@ impl Header {
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(Refusal::Header),
         };
-        let alg = text("alg")?.as_deref().and_then(SigningAlg::parse).ok_or(Refusal::Algorithm)?;
+        let alg = text("alg")?.as_deref().and_then(JwsAlg::parse).ok_or(Refusal::Algorithm)?;
         let (typ, kid) = (text("typ")?, text("kid")?);
         // A token in a token is not ours (RFC 7519 section 5.2).
         if text("cty")?.is_some_and(|cty| same_type(&cty, "JWT")) {
@@ -243,17 +262,31 @@ fn same_type(typ: &str, wanted: &str) -> bool {
     short.eq_ignore_ascii_case(wanted)
 }
 
-fn prove(signed: &[u8], signature: &[u8], header: &Header, keys: &[Verifier]) -> Result<(), Refusal> {
+/// HMAC with the whole secret as the key (OpenID Connect Core section 10.1; RFC 7518 section 3.2).
+fn prove_by_secret(signed: &[u8], signature: &[u8], secrets: &[Zeroizing<String>]) -> Result<(), Refusal> {
+    let holds = |secret: &Zeroizing<String>| {
+        jws::HS256.verifier_from_bytes(secret.as_bytes()).is_ok_and(|v| v.verify(signed, signature).is_ok())
+    };
+    let held = secrets.iter().take(MAX_TRIES).any(holds);
+    if held { Ok(()) } else { Err(Refusal::Signature) }
+}
+
+fn prove(
+    signed: &[u8],
+    signature: &[u8],
+    (alg, header): (SigningAlg, &Header),
+    keys: &[Verifier],
+) -> Result<(), Refusal> {
     // A kid is a text to compare, in this set alone (KJ-04); without one, any key that fits may be meant.
     let meant = |key: &&Verifier| header.kid.is_none() || header.kid.as_deref() == key.kid();
     if !keys.iter().any(|key| meant(&key)) {
         return Err(Refusal::Key);
     }
-    let mut fitting = keys.iter().filter(meant).filter(|key| key.fits(header.alg)).take(MAX_TRIES).peekable();
+    let mut fitting = keys.iter().filter(meant).filter(|key| key.fits(alg)).take(MAX_TRIES).peekable();
     if fitting.peek().is_none() {
         return Err(Refusal::KeyMismatch);
     }
-    let held = fitting.any(|key| key.proves(header.alg, signed, signature));
+    let held = fitting.any(|key| key.proves(alg, signed, signature));
     if held { Ok(()) } else { Err(Refusal::Signature) }
 }
 
@@ -263,18 +296,21 @@ struct Dates {
 }
 
 fn check(claims: &Map<String, Value>, expect: &Expect) -> Result<Dates, Refusal> {
-    let Some(Value::String(iss)) = claims.get("iss") else {
-        return Err(Refusal::Claims);
-    };
-    // RFC 7519 section 4.1.1, RFC 8725 section 3.8: equal as they stand.
-    if !expect.issuers.contains(&iss.as_str()) {
-        return Err(Refusal::Issuer);
+    match claims.get("iss") {
+        // RFC 7519 section 4.1.1, RFC 8725 section 3.8: equal as they stand.
+        Some(Value::String(iss)) if expect.issuers.contains(&iss.as_str()) => {}
+        Some(Value::String(_)) => return Err(Refusal::Issuer),
+        None if expect.unaddressed => {}
+        _ => return Err(Refusal::Claims),
     }
     // RFC 7519 sections 4.1.2 and 4.1.7: texts, if they are there.
     if ["sub", "jti"].iter().any(|name| claims.get(*name).is_some_and(|v| v.as_str().is_none_or(str::is_empty))) {
         return Err(Refusal::Claims);
     }
-    check_audience(claims.get("aud"), expect.audience)?;
+    match claims.get("aud") {
+        None if expect.unaddressed => {}
+        aud => check_audience(aud, expect.audience)?,
+    }
     check_dates(claims, expect)
 }
 

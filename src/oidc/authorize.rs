@@ -3,14 +3,17 @@
 //! Until client and redirect URI are proven, errors are pages; from then on they go back to the application. What comes
 //! after is the flow's business.
 
+use super::request;
 use super::token::no_other_resource;
-use crate::account;
+use crate::account::claims::ClaimsRequest;
 use crate::account::session::Visitor;
+use crate::account::subject;
 use crate::app::App as Process;
-use crate::client::Client;
+use crate::client::{Client, ResponseType};
 use crate::ctx::Ctx;
 use crate::error::{Code, Error, Notice, Protocol, Result};
-use crate::flow::ask::{Application, Ask, Prompt, ReturnTo};
+use crate::feature::Feature;
+use crate::flow::ask::{Application, Ask, Prompt, ResponseMode, ReturnTo};
 use crate::flow::{self, End, Next};
 use crate::http::{App, Form, Params, Query, cookie, ended, see_other};
 use crate::jose::{Audience, Expect, Expiry, Typ, verify};
@@ -29,8 +32,14 @@ const LONGEST_HINT: usize = 320;
 /// # Errors
 /// Pages, as long as nothing is proven.
 pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<HttpResponse> {
-    let params = query.0;
-    let (client, to) = prove(&app, &ctx, &params).await?;
+    let client = known(&app, &ctx, &query.0).await?;
+    // Until the redirect URI is proven errors are pages: that of a request object may be the one that counts.
+    let params = match request::merged(&app, &ctx, &client, &query.0).await {
+        Ok(params) => params,
+        Err(e @ Error::Protocol(_)) => return refused_object(&app, &ctx, (&client, &query.0), e),
+        Err(e) => return Err(e),
+    };
+    let to = prove(&ctx, &client, &params)?;
     let ask = match read(&app, &ctx, (&client, &to), &params).await {
         Ok(ask) => ask,
         Err(Error::Protocol(Protocol { code, says, because, .. })) => {
@@ -70,13 +79,40 @@ pub async fn post(ctx: Ctx, form: Form) -> Result<HttpResponse> {
     see_other(&format!("{}?{query}", ctx.to("/oauth2/authorize")))
 }
 
-/// Client and redirect URI: what an answer by redirect rests on (RFC 6749 section 4.1.2.1).
-async fn prove(app: &Process, ctx: &Ctx, params: &Params) -> Result<(Arc<Client>, ReturnTo)> {
+async fn known(app: &Process, ctx: &Ctx, params: &Params) -> Result<Arc<Client>> {
     let id = params.get("client_id").ok_or(Error::Person(Notice::UnknownClient))?;
     let client = app.clients.find(&app.store, &ctx.tenant, id).await?.ok_or(Error::Person(Notice::UnknownClient))?;
-    if !client.active() {
-        return Err(Notice::ClientDisabled.into());
+    match client.active() {
+        true => Ok(client),
+        false => Err(Notice::ClientDisabled.into()),
     }
+}
+
+/// An error of the request object goes back where the request outside of it says, if that is registered.
+fn refused_object(
+    app: &Process,
+    ctx: &Ctx,
+    (client, params): (&Arc<Client>, &Params),
+    error: Error,
+) -> Result<HttpResponse> {
+    let Error::Protocol(protocol) = error else { return Err(error) };
+    tracing::debug!(
+        client_id = client.id(),
+        because = protocol.because,
+        says = protocol.says,
+        "a request object was refused"
+    );
+    match prove(ctx, client, params) {
+        Ok(to) => {
+            let end = End::Refused { to, code: protocol.code, says: protocol.says, acted: false };
+            ended(app, ctx, Some(client), end)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Client and redirect URI: what an answer by redirect rests on (RFC 6749 section 4.1.2.1).
+fn prove(ctx: &Ctx, client: &Client, params: &Params) -> Result<ReturnTo> {
     let openid = params.get("scope").is_some_and(|s| s.split(' ').any(|t| t == "openid"));
     let redirect_uri = match (params.get("redirect_uri"), &client.redirect_uris[..]) {
         (Some(sent), _) => sent.to_owned(),
@@ -85,9 +121,14 @@ async fn prove(app: &Process, ctx: &Ctx, params: &Params) -> Result<(Arc<Client>
         (None, _) => return Err(Notice::RedirectUriMismatch.into()),
     };
     let state = params.get("state").filter(|s| s.len() <= LONGEST_STATE).map(str::to_owned);
-    let to = ReturnTo::prove(&client, &redirect_uri, state, &ctx.issuer)
-        .ok_or(Error::Person(Notice::RedirectUriMismatch))?;
-    Ok((client, to))
+    // An error goes where the answer would have gone; a mode that cannot be is answered in the one that the type has.
+    let kind = params.get("response_type").and_then(ResponseType::parse).unwrap_or(ResponseType::CODE);
+    let mode = ResponseMode::of(params.get("response_mode"), kind).unwrap_or(if kind.is_front() {
+        ResponseMode::Fragment
+    } else {
+        ResponseMode::Query
+    });
+    ReturnTo::prove(client, &redirect_uri, (state, mode), &ctx.issuer).ok_or(Error::Person(Notice::RedirectUriMismatch))
 }
 
 async fn read(app: &Process, ctx: &Ctx, (client, to): (&Arc<Client>, &ReturnTo), params: &Params) -> Result<Ask> {
@@ -95,28 +136,35 @@ async fn read(app: &Process, ctx: &Ctx, (client, to): (&Arc<Client>, &ReturnTo),
     if params.get("state").is_some_and(|s| s.len() > LONGEST_STATE) {
         return Err(bad("state is longer than 4096 bytes"));
     }
-    if params.get("request").is_some() {
-        return Err(Error::protocol(Code::RequestNotSupported, "request objects are not supported"));
-    }
-    if params.get("request_uri").is_some() {
-        return Err(Error::protocol(Code::RequestUriNotSupported, "request_uri is not supported"));
-    }
     if params.get("registration").is_some() {
         return Err(Error::protocol(Code::RegistrationNotSupported, "the registration parameter is not supported"));
     }
-    match params.need("response_type", "response_type is missing")? {
-        "code" => {}
-        _ => return Err(Error::protocol(Code::UnsupportedResponseType, "only the response type code is supported")),
+    let unsupported = || Error::protocol(Code::UnsupportedResponseType, "this response type is not supported");
+    let kind =
+        ResponseType::parse(params.need("response_type", "response_type is missing")?).ok_or_else(unsupported)?;
+    let mode = ResponseMode::of(params.get("response_mode"), kind)
+        .ok_or_else(|| bad("this response mode is not supported for the response type"))?;
+    if kind.is_front() && !ctx.tenant.features.has(Feature::Implicit) {
+        return Err(unsupported());
     }
-    if params.get("response_mode").is_some_and(|m| m != "query") {
-        return Err(bad("only the response mode query is supported"));
-    }
-    if !client.may(GrantType::AuthorizationCode) {
-        return Err(Error::protocol(Code::UnauthorizedClient, "the client is not registered for this"));
+    let grant = if kind.code { GrantType::AuthorizationCode } else { GrantType::Implicit };
+    if !client.may(grant) || !client.metadata.response_types().contains(&kind) {
+        return Err(Error::protocol(Code::UnauthorizedClient, "the client is not registered for this response type"));
     }
     no_other_resource(ctx, params)?;
-    let scopes = scopes(client, params)?;
+    let mut scopes = scopes(client, params)?;
+    if !kind.code {
+        // OpenID Connect Core section 11: offline access comes by a code alone.
+        scopes = scopes.without("offline_access");
+    }
+    if kind.id_token && !scopes.has("openid") {
+        return Err(Error::protocol(Code::InvalidScope, "an ID token needs the scope openid"));
+    }
     let nonce = params.owned("nonce");
+    if kind.id_token && nonce.as_ref().is_none_or(String::is_empty) {
+        // Sections 3.2.2.1 and 3.3.2.11
+        return Err(bad("nonce is missing"));
+    }
     if nonce.as_ref().is_some_and(|n| n.len() > LONGEST_NONCE) {
         return Err(bad("nonce is longer than 1000 bytes"));
     }
@@ -127,11 +175,23 @@ async fn read(app: &Process, ctx: &Ctx, (client, to): (&Arc<Client>, &ReturnTo),
             Some(text.parse::<u32>().map(u64::from).map_err(|_| bad("max_age must be a number of seconds"))?)
         }
         Some(_) => return Err(bad("max_age must be a number of seconds")),
+        // OpenID Connect Registration section 2
+        None => client.metadata.default_max_age.map(u64::from),
+    };
+    let claims = match params.get("claims").filter(|_| ctx.tenant.features.has(Feature::ClaimsParameter)) {
+        Some(text) => {
+            Some(ClaimsRequest::parse(text).map_err(bad)?.within(&client.row.scopes)).filter(|c| !c.is_empty())
+        }
         None => None,
     };
-    let subject = match params.get("id_token_hint") {
-        Some(hint) => Some(hinted(app, ctx, client, hint).await?),
-        None => None,
+    let subject = match (params.get("id_token_hint"), claims.as_ref().and_then(ClaimsRequest::sub)) {
+        (Some(hint), _) => Some(hinted(app, ctx, client, hint).await?),
+        // Section 5.5.1: the one person with this subject, or nobody.
+        (None, Some(sub)) => {
+            let found = subject::find(app.db().read(), ctx.tenant.id, sub).await?;
+            Some(found.unwrap_or(UserId(uuid::Uuid::nil())))
+        }
+        (None, None) => None,
     };
     Ok(Ask {
         application: Some(Application {
@@ -143,12 +203,16 @@ async fn read(app: &Process, ctx: &Ctx, (client, to): (&Arc<Client>, &ReturnTo),
             state: params.owned("state"),
             nonce,
             scopes,
-            code_challenge: challenge(client, params)?,
+            code_challenge: if kind.code { challenge(client, params)? } else { None },
+            response_type: kind,
+            response_mode: mode,
+            claims: claims.clone(),
         }),
         prompt,
         max_age,
         login_hint: params.get("login_hint").map(|h| h.chars().take(LONGEST_HINT).collect()),
         subject,
+        acr: claims.as_ref().map(ClaimsRequest::essential_acr).unwrap_or_default(),
         ..Ask::account(ctx.now)
     })
 }
@@ -208,9 +272,11 @@ async fn hinted(app: &Process, ctx: &Ctx, client: &Client, hint: &str) -> Result
     let expect = Expect {
         typ: Typ::Plain,
         issuers: &issuers,
+        unaddressed: false,
         audience: Audience::OneOf(&audience),
         algs: SigningAlg::ALL,
         keys: &keys,
+        secrets: &[],
         now,
         late: Duration::ZERO,
         early: Expect::NODES,
@@ -219,5 +285,5 @@ async fn hinted(app: &Process, ctx: &Ctx, client: &Client, hint: &str) -> Result
     };
     let token = verify(hint, &expect).map_err(|r| refused(r.as_str()))?;
     let sub = token.text("sub").ok_or_else(|| refused("no sub"))?;
-    account::by_sub(app.db().read(), ctx.tenant.id, sub).await?.ok_or_else(|| refused("nobody has this sub"))
+    subject::find(app.db().read(), ctx.tenant.id, sub).await?.ok_or_else(|| refused("nobody has this sub"))
 }

@@ -1,21 +1,23 @@
 //! Access tokens that come back to us: userinfo, introspection, revocation.
 
 use crate::access::{Act, Denied, Hold, may_act};
-use crate::account::{self, Person};
+use crate::account::claims::ClaimsRequest;
+use crate::account::{self, Person, subject};
 use crate::app::App;
 use crate::client::Client;
 use crate::ctx::Ctx;
 use crate::error::{Challenge, Code, Error, Protocol, Result};
-use crate::grant;
+use crate::grant::{self, Bound};
 use crate::http::Params;
+use crate::issue::grant_of;
 use crate::jose::{Audience, Expect, Expiry, Refusal, Typ, Verified, verify};
 use crate::keys::Expired;
-use crate::oidc::issue::grant_of;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use entity::{Micros, Scopes, SigningAlg, user};
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// An access token that is alive, with what it is about.
 pub struct Live {
@@ -23,6 +25,8 @@ pub struct Live {
     pub client: Arc<Client>,
     pub user: Option<user::Model>,
     pub scopes: Scopes,
+    /// Claims that were asked for by name.
+    pub claims: Option<ClaimsRequest>,
 }
 
 impl Live {
@@ -40,12 +44,30 @@ impl Live {
 ///
 /// # Errors
 /// `invalid_request`; a bare challenge when there is none.
-pub fn presented(req: &HttpRequest, form: Option<&Params>) -> Result<String> {
-    let bad = |code, says, challenge| {
-        let mut protocol = Protocol::new(code, says);
-        protocol.challenge = challenge;
-        Error::Protocol(protocol)
-    };
+pub fn presented(req: &HttpRequest, form: Option<&Params>) -> Result<Zeroizing<String>> {
+    match (bearer(req)?, form.and_then(|f| f.owned("access_token")).map(Zeroizing::new)) {
+        (Some(_), Some(_)) => Err(bad(Code::InvalidRequest, "the access token is sent twice", Challenge::Bearer)),
+        (Some(token), None) | (None, Some(token)) => Ok(token),
+        (None, None) => Err(missing("an access token is needed")),
+    }
+}
+
+fn bad(code: Code, says: &'static str, challenge: Challenge) -> Error {
+    let mut protocol = Protocol::new(code, says);
+    protocol.challenge = challenge;
+    Error::Protocol(protocol)
+}
+
+/// No token came, and one is needed: the challenge names no error (RFC 6750 section 3.1).
+pub fn missing(says: &'static str) -> Error {
+    bad(Code::InvalidToken, says, Challenge::BearerBare)
+}
+
+/// The token in the header, if there is one.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn bearer(req: &HttpRequest) -> Result<Option<Zeroizing<String>>> {
     if Params::parse(req.query_string())?.raw("access_token").is_some() {
         return Err(bad(Code::InvalidRequest, "the access token must not stand in the address", Challenge::Bearer));
     }
@@ -56,12 +78,8 @@ pub fn presented(req: &HttpRequest, form: Option<&Params>) -> Result<String> {
     }
     let in_header = header
         .filter(|h| h.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")))
-        .map(|h| h[7..].trim().to_owned());
-    match (in_header, form.and_then(|f| f.owned("access_token"))) {
-        (Some(_), Some(_)) => Err(bad(Code::InvalidRequest, "the access token is sent twice", Challenge::Bearer)),
-        (Some(token), None) | (None, Some(token)) => Ok(token),
-        (None, None) => Err(bad(Code::InvalidToken, "an access token is needed", Challenge::BearerBare)),
-    }
+        .map(|h| Zeroizing::new(h[7..].trim().to_owned()));
+    Ok(in_header.filter(|token| !token.is_empty()))
 }
 
 /// Verifies the form and signature of an access token of ours (RFC 9068 section 4).
@@ -77,9 +95,11 @@ pub async fn read(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
         &Expect {
             typ: Typ::Exact("at+jwt"),
             issuers: &own,
+            unaddressed: false,
             audience: Audience::OneOf(&own),
             algs: SigningAlg::ALL,
             keys: &keys,
+            secrets: &[],
             now,
             late: Duration::ZERO,
             early: Expect::NODES,
@@ -109,6 +129,7 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
     let now = app.store.now();
     // A client's own token tells whole seconds, so that one of this very second counts as made at its end; never after now.
     let mut since = Micros(issued.0.saturating_add(999_999)).min(now);
+    let mut claims = None;
     let user = match grant_of(jti) {
         Some(id) => {
             let Some(row) = grant::of_token(conn, ctx.tenant.id, (id, jti)).await? else {
@@ -119,6 +140,7 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
             }
             // As its refresh tokens: what came of a grant from before is dead, to the microsecond.
             since = row.created_at;
+            claims = Bound::from(&row).claims;
             Some(row.user_id)
         }
         None if grant::is_revoked(conn, ctx.tenant.id, jti).await? => return Ok(Err("revoked")),
@@ -137,9 +159,11 @@ pub async fn live(app: &App, ctx: &Ctx, token: &str, max_chars: usize) -> Result
         Ok(allowed) => allowed,
         Err(denied) => return Ok(Err(Denied::as_str(denied))),
     };
-    if allowed.user.as_ref().is_some_and(|u| Some(u.sub.as_str()) != token.text("sub")) {
+    if let Some(user) = &allowed.user
+        && !subject::is(conn, user, client.sector().as_deref(), token.text("sub").unwrap_or("")).await?
+    {
         return Ok(Err("another subject"));
     }
     let scopes = token.text("scope").and_then(Scopes::parse).unwrap_or_default();
-    Ok(Ok(Live { client, user: allowed.user, scopes, token }))
+    Ok(Ok(Live { client, user: allowed.user, scopes, claims, token }))
 }

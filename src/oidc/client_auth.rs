@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::ctx::Ctx;
 use crate::error::{Challenge, Code, Error, Protocol, Result};
 use crate::http::params::{Params, decode};
-use crate::jose::{Audience, Expect, Expiry, Typ, unproven, verify};
+use crate::jose::{Audience, Expect, Expiry, Typ, kid, unproven, verify};
 use crate::limit;
 use crate::once;
 use crate::seal::{Token, sha256_hash_of};
@@ -142,8 +142,12 @@ async fn prove(app: &App, ctx: &Ctx, client: &Client, presented: Presented) -> R
             true => Ok(()),
             false => Err("wrong secret"),
         },
-        Presented::Assertion(_) if registered != ClientAuth::PrivateKeyJwt => Err("not the registered method"),
-        Presented::Assertion(assertion) => return by_assertion(app, ctx, client, &assertion).await,
+        Presented::Assertion(assertion) => match registered {
+            ClientAuth::PrivateKeyJwt | ClientAuth::SecretJwt => {
+                return by_assertion(app, ctx, client, &assertion).await;
+            }
+            _ => Err("not the registered method"),
+        },
     })
 }
 
@@ -154,12 +158,30 @@ async fn by_assertion(app: &App, ctx: &Ctx, client: &Client, assertion: &str) ->
     let issuers = [client.id()];
     // The issuer (RFC 10070), or the token endpoint as OpenID Connect Core section 9 has it; nobody else beside them.
     let audience = [&*ctx.issuer, token_endpoint.as_str()];
+    // OpenID Connect Core section 9: the secret as the key of an HMAC, or a key of the client's own.
+    let secrets = match client.row.token_endpoint_auth_method {
+        ClientAuth::SecretJwt => client.shared_secrets(now),
+        _ => vec![],
+    };
+    let algs: Vec<SigningAlg> =
+        match (client.row.token_endpoint_auth_method, client.metadata.token_endpoint_auth_signing_alg) {
+            (ClientAuth::SecretJwt, _) => vec![],
+            (_, Some(alg)) => alg.signing().into_iter().collect(),
+            (_, None) => SigningAlg::ALL.to_vec(),
+        };
+    let kid = kid(assertion);
+    let document = match app.clients.documents.keys(&app.fetch, client, kid.as_deref(), now).await {
+        Ok(document) => document,
+        Err(why) => return Ok(Err(why)),
+    };
     let expect = Expect {
         typ: Typ::PlainOr("client-authentication+jwt"),
         issuers: &issuers,
+        unaddressed: false,
         audience: Audience::Only(&audience),
-        algs: SigningAlg::ALL,
-        keys: &client.verifiers,
+        algs: &algs,
+        keys: &document.verifiers,
+        secrets: &secrets,
         now,
         late: LEEWAY,
         early: LEEWAY,
@@ -168,7 +190,13 @@ async fn by_assertion(app: &App, ctx: &Ctx, client: &Client, assertion: &str) ->
     };
     let verified = match verify(assertion, &expect) {
         Ok(verified) => verified,
-        Err(refusal) => return Ok(Err(refusal.as_str())),
+        Err(refusal) => {
+            if kid.is_none() {
+                // Its keys may have changed, and nothing told which one was meant.
+                app.clients.documents.forget(client, now);
+            }
+            return Ok(Err(refusal.as_str()));
+        }
     };
     if verified.text("sub") != Some(client.id()) {
         return Ok(Err("the assertion's subject is another"));

@@ -9,11 +9,11 @@ use crate::app::App as Process;
 use crate::client::Client;
 use crate::ctx::Ctx;
 use crate::error::{Code, Error, Notice, Protocol, Result};
-use crate::flow::{self, Leaver, Leaving};
-use crate::http::{App, Form, Params, Query, application, check_form, cookie, form_token, page, see_other};
+use crate::flow::{self, Leaver, Left};
+use crate::http::{App, Form, Params, Query, application, check_form, cookie, form_token, page, page_with, see_other};
 use crate::jose::{Audience, Expect, Expiry, Typ, unproven, verify};
 use crate::keys::Expired;
-use crate::page::{LogoutConfirm, Person as Shown, SignedOut};
+use crate::page::{LogoutConfirm, Person as Shown, SignedOut, script};
 use crate::seal::{hmac256, same};
 use crate::tenant::Purpose;
 use actix_web::{HttpRequest, HttpResponse};
@@ -72,16 +72,14 @@ pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<H
     let conn = app.db().read();
     let browser = session::load(conn, ctx.tenant.id, &visitor, ctx.now).await?;
     if browser.sessions.is_empty() {
-        return done(&app, &ctx, request.client.as_deref(), request.next.as_ref());
+        return done(&app, &ctx, (request.client.as_deref(), request.next.as_ref()), None);
     }
     if let Some(sub) = &request.sub
-        && let Some(user) = account::by_sub(conn, ctx.tenant.id, sub).await?
+        && let Some(user) = account::subject::find(conn, ctx.tenant.id, sub).await?
         && let Some(row) = browser.sessions.iter().find(|s| s.user_id == user)
     {
-        let ended = leave(&app, &ctx, &visitor, Leaver::One(row.id)).await?;
-        let mut response = done(&app, &ctx, request.client.as_deref(), request.next.as_ref())?;
-        cookie::add(&mut response, ended);
-        return Ok(response);
+        let left = flow::sign_out(&app, &ctx, &visitor, Leaver::One(row.id)).await?;
+        return done(&app, &ctx, (request.client.as_deref(), request.next.as_ref()), Some(left));
     }
     let mut people = vec![];
     for row in &browser.sessions {
@@ -114,28 +112,39 @@ pub async fn confirmed(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (V
         return Err(Notice::FlowExpired.into());
     }
     let client = match &wish.client_id {
-        Some(id) => app.clients.find(&app.store, &ctx.tenant, id).await?,
+        // Disabled meanwhile: nobody is sent there.
+        Some(id) => app.clients.find(&app.store, &ctx.tenant, id).await?.filter(|c| c.active()),
         None => None,
     };
     if form.get("decision") == Some("stay") {
         return see_other(&ctx.to("/account"));
     }
-    let ended = leave(&app, &ctx, &visitor, Leaver::Everybody).await?;
-    let mut response = done(&app, &ctx, client.as_deref(), wish.next.as_ref())?;
-    cookie::add(&mut response, ended);
-    Ok(response)
+    let left = flow::sign_out(&app, &ctx, &visitor, Leaver::Everybody).await?;
+    done(&app, &ctx, (client.as_deref(), wish.next.as_ref()), Some(left))
 }
 
-async fn leave(app: &Process, ctx: &Ctx, visitor: &Visitor, leaver: Leaver) -> Result<Option<String>> {
-    let left = flow::sign_out(app, ctx, visitor, leaver).await?;
-    Ok((left == Leaving::Nobody).then(|| cookie::no_session(ctx)))
-}
-
-fn done(app: &Process, ctx: &Ctx, client: Option<&Client>, next: Option<&Next>) -> Result<HttpResponse> {
-    match client.and_then(|client| next?.of(client)) {
-        Some(next) => see_other(&next),
-        None => page(app, ctx, 200, &SignedOut { application: client.map(application), next: None }),
+/// Where the browser goes on: back to the application, by way of a page when others are told by the browser.
+fn done(
+    app: &Process,
+    ctx: &Ctx,
+    (client, next): (Option<&Client>, Option<&Next>),
+    left: Option<Left>,
+) -> Result<HttpResponse> {
+    let next = client.and_then(|client| next?.of(client));
+    let frames = left.as_ref().map(|l| l.frames.clone()).unwrap_or_default();
+    let mut response = match next {
+        Some(next) if frames.is_empty() => see_other(&next)?,
+        next => {
+            let script = next.as_ref().map(|_| script::GO_ON);
+            let shown =
+                SignedOut { application: client.map(|c| application(ctx, c)), next, frames: frames.clone(), script };
+            page_with(app, ctx, &shown, (script, &frames))?
+        }
+    };
+    if let Some(left) = left {
+        cookie::left(ctx, &mut response, left.leaving);
     }
+    Ok(response)
 }
 
 fn confirm(
@@ -156,7 +165,7 @@ fn confirm(
         csrf: form_token(ctx, browser, "logout"),
         token: closed(ctx, &wish)?,
         people: people.iter().map(shown).collect(),
-        application: request.client.as_deref().map(application),
+        application: request.client.as_deref().map(|c| application(ctx, c)),
     };
     page(app, ctx, 200, &shown)
 }
@@ -182,9 +191,11 @@ async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
         let expect = Expect {
             typ: Typ::Plain,
             issuers: &issuers,
+            unaddressed: false,
             audience: Audience::Only(&audience),
             algs: SigningAlg::ALL,
             keys: &keys,
+            secrets: &[],
             now,
             late: Duration::ZERO,
             early: Expect::NODES,

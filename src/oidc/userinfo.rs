@@ -1,16 +1,18 @@
 //! The userinfo endpoint (OpenID Connect Core section 5.3).
 
 use super::bearer::{live, presented};
-use crate::account::profile::claims;
+use crate::account::claims::told;
 use crate::app::App as Process;
 use crate::ctx::Ctx;
 use crate::error::{Code, Error, Protocol, Result};
 use crate::http::answer::no_store;
 use crate::http::door::origin_of;
 use crate::http::{App, Form, Params};
+use crate::issue::Envelope;
 use crate::jose::Expect;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// `GET /oauth2/userinfo`
 ///
@@ -43,9 +45,16 @@ async fn answer(app: &Process, ctx: &Ctx, req: &HttpRequest, form: Option<&Param
     let Some(person) = live.person(app).await? else {
         return Err(Error::protocol(Code::InvalidToken, "the access token is about no person"));
     };
-    let mut told = claims(&person, &live.scopes);
-    told.insert("sub".into(), Value::String(person.user.sub.clone()));
+    let wishes = live.claims.as_ref().map(|c| &c.userinfo);
+    let mut told = told(&person, &live.scopes, wishes.unwrap_or(&BTreeMap::new()));
+    told.insert("sub".into(), live.token.claims.get("sub").cloned().unwrap_or_default());
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
-    Ok(response.json(told))
+    let Some(envelope) = Envelope::for_userinfo(app, &ctx.tenant, &live.client).await? else {
+        return Ok(response.json(told));
+    };
+    // OpenID Connect Core section 5.3.2
+    told.insert("iss".into(), Value::String(ctx.issuer.to_string()));
+    told.insert("aud".into(), Value::String(live.client.id().to_owned()));
+    Ok(response.content_type("application/jwt").body(envelope.seal("JWT", &told)?))
 }

@@ -15,13 +15,19 @@ fn ago(minutes: u64) -> Micros {
 }
 
 fn wiki() -> Application {
-    Application { name: "Team Wiki".into(), host: "wiki.example.com".into(), logo: None }
+    Application { name: "Team Wiki".into(), host: "wiki.example.com".into(), logo: None, policy: None, terms: None }
 }
 
 /// The longest names that are allowed.
 fn long() -> Application {
     let host = "a-very-long-name-of-a-service.department.subsidiary.example.com".into();
-    Application { name: format!("{} GmbH", &LONG[..56]), host, logo: None }
+    Application {
+        name: format!("{} GmbH", &LONG[..56]),
+        host,
+        logo: None,
+        policy: Some("https://wiki.example.com/privacy".into()),
+        terms: Some("https://wiki.example.com/terms".into()),
+    }
 }
 
 fn ada() -> Person {
@@ -187,11 +193,18 @@ impl Samples for LogoutConfirm {
 impl Samples for SignedOut {
     fn all() -> Vec<Self> {
         let next = || Some("https://wiki.example.com/bye".into());
+        let plain = SignedOut { frames: vec![], script: None, application: None, next: None };
         vec![
-            SignedOut { application: None, next: None },
-            SignedOut { application: Some(wiki()), next: next() },
-            SignedOut { application: Some(long()), next: None },
-            SignedOut { application: None, next: next() },
+            plain.clone(),
+            SignedOut { application: Some(wiki()), next: next(), ..plain.clone() },
+            SignedOut { application: Some(long()), ..plain.clone() },
+            SignedOut { next: next(), ..plain.clone() },
+            SignedOut {
+                application: Some(wiki()),
+                next: next(),
+                frames: vec!["https://wiki.example.com/out?sid=x".into()],
+                script: Some(script::GO_ON),
+            },
         ]
     }
 }
@@ -230,13 +243,29 @@ impl Samples for Problem {
 
 impl Samples for Leave {
     fn all() -> Vec<Self> {
-        let plain =
-            Leave { application: wiki(), url: "https://wiki.example.com/cb?code=x".into(), reason_id: leave::READY };
+        let plain = Leave {
+            application: wiki(),
+            url: "https://wiki.example.com/cb?code=x".into(),
+            fields: vec![],
+            reason_id: leave::READY,
+        };
         vec![
             plain.clone(),
             Leave { reason_id: leave::DENIED, url: "com.example.wiki:/cb?error=access_denied".into(), ..plain.clone() },
+            Leave { fields: vec![("error".into(), "login_required".into())], ..plain.clone() },
             Leave { reason_id: leave::PROBLEM, application: long(), ..plain },
         ]
+    }
+}
+
+impl Samples for FormPost {
+    fn all() -> Vec<Self> {
+        vec![FormPost {
+            action: "https://wiki.example.com/cb".into(),
+            fields: vec![("code".into(), "kw_ac_x".into()), ("state".into(), "\"><script>".into())],
+            host: "wiki.example.com".into(),
+            script: script::SUBMIT,
+        }]
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up; a module uses its own floor and those before it.
 const FLOORS: &[&[&str]] = &[
-    &["config", "error", "clock", "locale"],
+    &["feature", "config", "error", "clock", "locale"],
     &[
         "seal", "hash", "jose", "db", "cache", "settings", "store", "page", "theme", "tenant", "ctx", "keys", "once",
-        "limit", "audit", "queue",
+        "limit", "audit", "queue", "fetch",
     ],
-    &["account", "client", "access", "grant", "app", "flow", "http"],
+    &["account", "client", "access", "grant", "app", "issue", "flow", "http"],
     &["oidc", "login", "me", "jobs"],
     &["routes", "serve", "cli", "main", "lib"],
 ];

@@ -353,6 +353,9 @@ async fn the_schema_goes_up_and_down_and_says_where_it_stands() {
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("master.key is missing"), "{said:?}");
     house.run(&["migrate", "down"]).done();
+    let status = house.run(&["migrate", "status"]).done();
+    assert!(status.starts_with("applied m2") && status.contains("\npending m2"), "{status}");
+    house.run(&["migrate", "down"]).done();
     assert!(house.run(&["migrate", "status"]).done().starts_with("pending m2"));
     let line = house.run(&["user", "list"]).refused(1);
     assert!(line.contains("keyward migrate up"), "{line}");

@@ -27,7 +27,7 @@ async fn signs_in(alg: SigningAlg, public: bool) {
     server.person().await;
     let client = server
         .client_with(|c| {
-            c.id_token_signed_response_alg = alg;
+            c.id_token_signed_response_alg = alg.into();
             if public {
                 c.token_endpoint_auth_method = ClientAuth::None;
             }

@@ -64,14 +64,22 @@ async fn a_known_browser_signs_in_though_its_address_is_over_the_limit__en_06() 
 }
 
 #[tokio::test]
-async fn pages_that_pile_up_keep_nobody_from_signing_in() {
-    let server = Server::start_with(&[("KEYWARD__LIMITS__FLOWS_PER_ADDRESS", "10")]).await;
+async fn pages_that_pile_up_throw_out_nobody_who_types_and_give_way_soon__fl_05() {
+    let server = Server::start_with(&[("KEYWARD__LIMITS__FLOWS_PER_ADDRESS", "30")]).await;
     server.person().await;
+    let mut typing = Browser::new(&server);
+    let page = typing.follow("/login").await;
     for _ in 0..25 {
         Browser::new(&server).get("/login").await;
     }
-    let open = server.flows().await.len();
-    assert!(open <= 30, "{open}");
+    for _ in 0..10 {
+        Browser::new(&server).get("/login").await;
+    }
+    assert!(server.flows().await.len() <= 30);
+    assert_eq!(Browser::new(&server).get("/login").await.status, 429, "so many at once");
+    let page = typing.sign_in(&page).await;
+    assert!(page.body.contains("Lovelace"), "whoever was typing goes on");
+    server.clock.advance(Duration::from_secs(121));
     Browser::signed_in(&server).await;
 }
 

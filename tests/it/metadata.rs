@@ -16,7 +16,7 @@ async fn get(url: &str) -> Answer {
 }
 
 fn endpoints(document: &Value) -> Vec<(String, String)> {
-    let named = |name: &str| name.ends_with("_endpoint") || name == "jwks_uri";
+    let named = |name: &str| name.ends_with("_endpoint") || ["jwks_uri", "check_session_iframe"].contains(&name);
     let all = document.as_object().unwrap().iter().filter(|(name, _)| named(name));
     all.map(|(name, url)| (name.clone(), url.as_str().unwrap().to_owned())).collect()
 }
@@ -29,7 +29,7 @@ async fn every_endpoint_in_the_document_is_a_route_that_answers__rfc8414_2() {
         let document = get(&format!("{issuer}{DISCOVERY}")).await.json();
         assert_eq!(document["issuer"], *issuer.as_str(), "OpenID Connect Discovery section 4.3");
         let listed = endpoints(&document);
-        assert_eq!(listed.len(), 7);
+        assert_eq!(listed.len(), 9);
         for (name, url) in listed {
             let path = url.strip_prefix(issuer.as_str()).unwrap_or_else(|| panic!("{name} {url}"));
             let methods: Vec<_> = ROUTES.iter().filter(|(_, p)| *p == path).map(|(m, _)| *m).collect();
@@ -43,7 +43,8 @@ async fn every_endpoint_in_the_document_is_a_route_that_answers__rfc8414_2() {
     // And the other way round: what is for applications is in the document.
     let document = get(&server.url(DISCOVERY)).await.json();
     let listed: Vec<String> = endpoints(&document).into_iter().map(|(_, url)| url).collect();
-    for (_, path) in ROUTES.iter().filter(|(_, p)| p.starts_with("/oauth2/")) {
+    let own = ["/oauth2/logo", "/oauth2/register/{client_id}"];
+    for (_, path) in ROUTES.iter().filter(|(_, p)| p.starts_with("/oauth2/") && !own.contains(p)) {
         assert!(listed.contains(&server.url(path)), "{path}");
     }
 }
@@ -77,13 +78,16 @@ async fn the_document_has_what_is_required_and_only_what_is_on__oidc_discovery_3
     let answer = get(&server.url(DISCOVERY)).await;
     let document = answer.json();
     assert!(answer.headers["cache-control"].to_str().unwrap().starts_with("public, max-age="));
-    assert_eq!(document["response_types_supported"], serde_json::json!(["code"]));
+    assert_eq!(
+        document["response_types_supported"],
+        serde_json::json!(["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"])
+    );
     assert_eq!(document["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
-    assert_eq!(document["request_uri_parameter_supported"], false, "it would be true when left out");
+    assert_eq!(document["request_uri_parameter_supported"], true);
     assert!(document["id_token_signing_alg_values_supported"].as_array().unwrap().contains(&"RS256".into()));
     let text = answer.text;
-    assert!(!text.contains("\"none\",\"HS256") && !text.contains("HS256") && !text.contains("plain"));
+    assert!(!text.contains("plain") && !text.contains("RSA1_5"));
     let algs = document["id_token_signing_alg_values_supported"].as_array().unwrap().clone();
     assert!(!algs.contains(&"none".into()));
 }
@@ -95,7 +99,7 @@ async fn every_published_algorithm_signs_an_id_token_that_the_keys_verify__oidc_
     for alg in SigningAlg::ALL {
         let client = server
             .client_with(|c| {
-                c.id_token_signed_response_alg = *alg;
+                c.id_token_signed_response_alg = (*alg).into();
                 c.access_token_signed_response_alg = Some(*alg);
                 c.first_party = true;
             })
@@ -110,7 +114,14 @@ async fn every_published_algorithm_signs_an_id_token_that_the_keys_verify__oidc_
 #[tokio::test]
 async fn the_key_set_holds_public_keys_with_distinct_ids__rfc7517_5() {
     let server = Server::start().await;
-    let answer = get(&server.url("/oauth2/jwks")).await;
+    let mut answer = get(&server.url("/oauth2/jwks")).await;
+    // An RSA key takes its time on a machine that does much else.
+    for _ in 0..20 {
+        if answer.text.contains("RSA") {
+            break;
+        }
+        answer = get(&server.url("/oauth2/jwks")).await;
+    }
     assert!(answer.headers["cache-control"].to_str().unwrap().starts_with("public, max-age="));
     let keys = answer.json()["keys"].as_array().unwrap().clone();
     let mut seen = vec![];

@@ -64,10 +64,8 @@ async fn a_client_that_is_made_changed_and_disabled_here_is_so_there() {
 
     let store = first.app.store.clone();
     let row = keyward::client::by_client_id(first.app.db().read(), first.tenant, &client.id).await.unwrap().unwrap();
-    let secret = first
-        .app
-        .db()
-        .write(async move |tx| keyward::client::rotate_secret(tx, &row, Duration::ZERO, store.now()).await);
+    let secret =
+        first.app.db().write(async move |tx| keyward::client::rotate_secret(tx, &store, &row, Duration::ZERO).await);
     let fresh = Registered { secret: Some(secret.await.unwrap().to_string()), ..client.clone() };
     within(SEEN, "the new secret", async || own_token(&second, &fresh).await.status == 200).await;
     assert_eq!(own_token(&second, &client).await.error(), "invalid_client");

@@ -10,11 +10,11 @@ pub mod vectors;
 
 pub use browser::Browser;
 
-use entity::{ClientAuth, GrantType, Micros, PkceRule, Role, Scopes, SigningAlg, TenantId, UserId};
+use entity::{ClientAuth, GrantType, JwsAlg, Micros, PkceRule, Role, Scopes, TenantId, UserId};
 use keyward::account::profile::Profile;
 use keyward::account::{self, Identifier, NewPerson};
 use keyward::app::App;
-use keyward::client::{self, Registration, standard_scopes};
+use keyward::client::{self, Metadata, Registration, standard_scopes};
 use keyward::clock::Clock;
 use keyward::config::Sources;
 use keyward::serve::{self, Jobs};
@@ -251,19 +251,29 @@ impl Server {
             scopes: standard_scopes().or(&Scopes::of(["api", "introspection"])),
             pkce: PkceRule::Required,
             jwks: None,
-            id_token_signed_response_alg: SigningAlg::Rs256,
+            id_token_signed_response_alg: JwsAlg::Rs256,
             access_token_signed_response_alg: None,
             first_party: false,
+            approved: true,
             client_uri: Some("https://app.example.com/".into()),
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            metadata: Metadata::default(),
+            registration_token: None,
         };
         change(&mut registration);
         if registration.token_endpoint_auth_method == ClientAuth::None {
             registration.grant_types.retain(|g| *g != GrantType::ClientCredentials);
         }
         registration.check().unwrap();
-        let now = self.now();
-        let made =
-            self.app.db().write(async move |tx| client::register(tx, tenant, &registration, now).await).await.unwrap();
+        let store = self.app.store.clone();
+        let made = self
+            .app
+            .db()
+            .write(async move |tx| client::register(tx, &store, tenant, &registration).await)
+            .await
+            .unwrap();
         self.app.store.cache.changed_here();
         Registered { id: made.client_id, secret: made.secret.map(|s| s.to_string()) }
     }

@@ -321,9 +321,9 @@ async fn two_secrets_are_good_while_one_takes_over_from_the_other() {
     let server = Server::start().await;
     let client = server.client().await;
     let row = keyward::client::by_client_id(server.app.db().read(), server.tenant, &client.id).await.unwrap().unwrap();
-    let now = server.now();
+    let store = server.app.store.clone();
     let overlap = Duration::from_secs(3600);
-    let rotate = async move |tx: &keyward::db::Tx| keyward::client::rotate_secret(tx, &row, overlap, now).await;
+    let rotate = async move |tx: &keyward::db::Tx| keyward::client::rotate_secret(tx, &store, &row, overlap).await;
     let new = server.app.db().write(rotate).await.unwrap();
     server.app.store.cache.changed_here();
     let old = basic(&client.id, client.secret.as_deref().unwrap());

@@ -6,7 +6,8 @@ use crate::client::{Client, standard_scopes};
 use crate::ctx::Ctx;
 use crate::error::{Code, Error, Protocol, Result};
 use crate::http::Params;
-use crate::oidc::issue::Mint;
+use crate::issue::Mint;
+use crate::oidc::token::TokenResponse;
 use actix_web::HttpResponse;
 use entity::Scopes;
 
@@ -40,5 +41,13 @@ pub async fn issue(app: &App, ctx: &Ctx, client: &Client, form: &Params) -> Resu
         app.db().write(async move |tx| tenant.mark_issued(tx, now).await).await?;
         ctx.tenant.note_issued();
     }
-    mint.for_client(ctx, client, (&scopes, now))
+    let response = TokenResponse {
+        access_token: &mint.own_token(ctx, client, (&scopes, now))?,
+        token_type: "Bearer",
+        expires_in: client.settings.access_token.as_secs(),
+        refresh_token: None,
+        id_token: None,
+        scope: &scopes.to_string(),
+    };
+    Ok(response.answer())
 }

@@ -4,6 +4,7 @@
 //! owner. A replay that proves everything revokes what came of the code (OAuth 2.1: otherwise it would be a lever).
 
 use crate::access::{Act, Hold, may_act};
+use crate::account::subject;
 use crate::app::App;
 use crate::audit::{self, Event, Origin};
 use crate::client::{Client, matches};
@@ -11,7 +12,8 @@ use crate::ctx::Ctx;
 use crate::error::{Code, Error, Protocol, Result};
 use crate::grant::{self, Bound, Terms};
 use crate::http::Params;
-use crate::oidc::issue::{Mint, Subject};
+use crate::issue::{Mint, Subject};
+use crate::oidc::token::respond;
 use crate::seal::same;
 use actix_web::HttpResponse;
 use base64::Engine;
@@ -40,17 +42,7 @@ pub async fn redeem(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) -
     }
     let mint = Mint::prepare(app, ctx, client, &row.scopes).await?;
     let id = GrantId::new();
-    let bound = Bound {
-        client: row.client,
-        user: row.user_id,
-        session: row.session_id,
-        issuer: row.issuer.clone(),
-        scopes: row.scopes.clone(),
-        nonce: row.nonce.clone(),
-        auth_time: row.auth_time,
-        amr: row.amr.clone(),
-        acr: row.acr.clone(),
-    };
+    let bound = Bound::from(&row);
     let (inner, client2, row2, bound2, store) =
         (ctx.clone(), client.clone(), row.clone(), bound.clone(), app.store.clone());
     let written = app
@@ -73,8 +65,9 @@ pub async fn redeem(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) -
                 Ok(allowed) => allowed.user.ok_or_else(|| Error::internal("a person without a row"))?,
                 Err(denied) => return Err(refused(denied.as_str())),
             };
+            let sub = subject::of(tx, &user, client2.sector().as_deref(), now).await?;
             let refresh = grant::put_grant(tx, &ctx.tenant, id, &bound2, terms(&client2, &bound2, now)).await?;
-            Ok(Some((user.sub, refresh, now)))
+            Ok(Some((sub, refresh, now)))
         })
         .await?;
     let Some((sub, refresh, now)) = written else {
@@ -82,8 +75,8 @@ pub async fn redeem(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) -
         let row = grant::find_code(app.db().read(), ctx.tenant.id, text).await?.ok_or_else(|| refused("gone"))?;
         return replayed(app, ctx, row).await;
     };
-    let subject = Subject { sub: &sub, grant: id, bound: &bound, scopes: &bound.scopes, refresh, now };
-    mint.for_person(ctx, client, &subject)
+    let subject = Subject { sub: &sub, grant: Some(id), bound: &bound, scopes: &bound.scopes, now };
+    respond(app, ctx, client, (&mint, &subject, refresh)).await
 }
 
 fn terms(client: &Client, bound: &Bound, now: Micros) -> Terms {

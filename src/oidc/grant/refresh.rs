@@ -1,6 +1,7 @@
 //! The refresh token grant (RFC 6749 section 6): rotation with reuse detection and a short grace (RFC 9700 section 4.14.2).
 
 use crate::access::{Act, Hold, may_act};
+use crate::account::subject;
 use crate::app::App;
 use crate::audit::{self, Event, Origin};
 use crate::client::Client;
@@ -8,9 +9,10 @@ use crate::ctx::Ctx;
 use crate::error::{Code, Error, Protocol, Result};
 use crate::grant::{self, Bound, Rotated};
 use crate::http::Params;
-use crate::oidc::issue::{Mint, Subject};
+use crate::issue::{Mint, Subject};
+use crate::oidc::token::respond;
 use actix_web::HttpResponse;
-use entity::{Scopes, token_grant};
+use entity::Scopes;
 use std::sync::Arc;
 
 fn refused(because: &str) -> Error {
@@ -37,9 +39,9 @@ pub async fn refresh(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) 
     }
     let scopes = narrowed(form.get("scope"), &allowed)?;
     let mint = Mint::prepare(app, ctx, client, &scopes).await?;
-    let (bound, id) = (bound(&row), token.grant);
+    let (bound, id) = (Bound::from(&row), token.grant);
     let (inner, client2, bound2, store) = (ctx.clone(), client.clone(), bound.clone(), app.store.clone());
-    let since = row.created_at;
+    let (since, offline) = (row.created_at, row.offline);
     let written = app
         .db()
         .write(async move |tx| {
@@ -59,7 +61,8 @@ pub async fn refresh(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) 
                 tenant: &ctx.tenant,
                 client: Some((&client2, since)),
                 user: Some(bound2.user),
-                session: None,
+                // Without offline access it lives no longer than the session (OpenID Connect Core section 11).
+                session: (!offline).then_some(bound2.session),
                 since,
                 now,
                 hold: Hold::Row,
@@ -67,15 +70,16 @@ pub async fn refresh(app: &App, ctx: &Ctx, client: &Arc<Client>, form: &Params) 
             match may_act(tx, act).await? {
                 Ok(allowed) => {
                     let user = allowed.user.ok_or_else(|| Error::internal("a person without a row"))?;
-                    Ok(Some((user.sub, next, now)))
+                    let sub = subject::of(tx, &user, client2.sector().as_deref(), now).await?;
+                    Ok(Some((sub, next, now)))
                 }
                 Err(denied) => Err(refused(denied.as_str())),
             }
         })
         .await?;
     let Some((sub, next, now)) = written else { return Err(refused("used before: the grant was revoked")) };
-    let subject = Subject { sub: &sub, grant: id, bound: &bound, scopes: &scopes, refresh: Some(next), now };
-    mint.for_person(ctx, client, &subject)
+    let subject = Subject { sub: &sub, grant: Some(id), bound: &bound, scopes: &scopes, now };
+    respond(app, ctx, client, (&mint, &subject, Some(next))).await
 }
 
 /// RFC 6749 section 6: never more than was granted.
@@ -84,20 +88,5 @@ fn narrowed(asked: Option<&str>, granted: &Scopes) -> Result<Scopes> {
     match Scopes::parse(text).filter(|s| !s.is_empty()) {
         Some(scopes) if scopes.within(granted) => Ok(scopes),
         _ => Err(Error::protocol(Code::InvalidScope, "scope goes beyond what was granted")),
-    }
-}
-
-fn bound(row: &token_grant::Model) -> Bound {
-    Bound {
-        client: row.client,
-        user: row.user_id,
-        session: row.session_id,
-        issuer: row.issuer.clone(),
-        scopes: row.scopes.clone(),
-        // OpenID Connect Core section 12.2: a refreshed ID token should have no nonce.
-        nonce: None,
-        auth_time: row.auth_time,
-        amr: row.amr.clone(),
-        acr: row.acr.clone(),
     }
 }

@@ -226,7 +226,12 @@ impl Page {
     /// Parameters of the location that a redirect leads to.
     pub fn returned(&self) -> BTreeMap<String, String> {
         let location = self.location().unwrap_or_else(|| panic!("no redirect: {} {}", self.status, self.body));
-        url::Url::parse(&location).unwrap().query_pairs().into_owned().collect()
+        let url = url::Url::parse(&location).unwrap();
+        // In the fragment, when tokens are asked for.
+        match url.fragment() {
+            Some(fragment) => url::form_urlencoded::parse(fragment.as_bytes()).into_owned().collect(),
+            None => url.query_pairs().into_owned().collect(),
+        }
     }
 
     /// The action of the page's form that has hidden fields.

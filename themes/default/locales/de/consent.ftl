@@ -28,3 +28,4 @@ scope-offline_access = All das auch in Ihrer Abwesenheit
 scope-offline_access-text = Die Verbindung bleibt bestehen, bis Sie sie in Ihrem Konto aufheben.
 scope-other = „{ $scope }“
 scope-other-text = Eine Berechtigung, die diese Anwendung selbst festgelegt hat.
+app-links = Von { $application }:

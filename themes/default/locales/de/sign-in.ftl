@@ -52,3 +52,5 @@ leave-ready = Alles erledigt. Noch ein Klick, und Sie sind zurück in der Anwend
 leave-denied = Es wurde nichts weitergegeben. Noch ein Klick, und Sie sind zurück in der Anwendung.
 leave-problem = Das konnte nicht abgeschlossen werden. Die Anwendung sagt Ihnen, wie es weitergeht.
 leave-submit = Weiter zu { $host }
+form-post-heading = Gleich geschafft
+form-post-text = Sie werden zur Anwendung zurückgebracht. Wenn nichts geschieht, gehen Sie selbst weiter.

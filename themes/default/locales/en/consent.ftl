@@ -28,3 +28,4 @@ scope-offline_access = All this while you are away
 scope-offline_access-text = It stays connected until you undo it in your account.
 scope-other = { $scope }
 scope-other-text = A permission that this application has defined itself.
+app-links = Of { $application }:

@@ -52,3 +52,5 @@ leave-ready = You’re all set. One more click takes you back to the application
 leave-denied = Nothing was shared. One more click takes you back to the application.
 leave-problem = This couldn’t be completed. The application will tell you what to do next.
 leave-submit = Continue to { $host }
+form-post-heading = Almost there
+form-post-text = You are being taken back to the application. If nothing happens, go on by hand.
