@@ -45,7 +45,7 @@ impl FromRequest for Ctx {
 /// # Errors
 /// When a template is broken.
 pub fn page<P: Page>(app: &Process, ctx: &Ctx, status: u16, page: &P) -> Result<HttpResponse> {
-    let languages = Language::switch(ctx.locale, &ctx.path);
+    let languages = ctx.page.as_deref().map(|page| Language::switch(ctx.locale, page)).unwrap_or_default();
     let frame = Frame { brand: &ctx.tenant.brand, locale: ctx.locale, base: &ctx.base, languages };
     let html = app.theme.render(&frame, page)?;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -35,16 +35,19 @@ struct Extra {
 /// # Errors
 /// Pages.
 pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<HttpResponse> {
-    let Some(handle) = query.0.get("flow") else { return begin(&app, &ctx, visitor).await };
+    let chosen = query.0.get("ui_locales").map(|_| cookie::chosen_language(&ctx));
+    let Some(handle) = query.0.get("flow") else {
+        let mut response = begin(&app, &ctx, visitor).await?;
+        cookie::add(&mut response, chosen);
+        return Ok(response);
+    };
     if query.0.get("other").is_some() {
         flow::submit(&app, &ctx, &visitor, (handle, Answer::OtherAccount)).await?;
         return see_other(&format!("{}?flow={handle}", ctx.to("/login")));
     }
     let next = flow::resume(&app, &ctx, &visitor, handle).await?;
     let mut response = show(&app, &ctx, &visitor, (next, Extra::default())).await?;
-    if query.0.get("ui_locales").is_some() {
-        cookie::add(&mut response, Some(cookie::chosen_language(&ctx)));
-    }
+    cookie::add(&mut response, chosen);
     Ok(response)
 }
 
@@ -52,7 +55,10 @@ async fn begin(app: &Process, ctx: &Ctx, visitor: Visitor) -> Result<HttpRespons
     let (visitor, new_browser) = cookie::with_browser(ctx, visitor)?;
     let mut response = match flow::begin(app, ctx, &visitor, Ask::account(ctx.now)).await? {
         Next::End(end) => ended(app, ctx, None, end)?,
-        Next::Show(shown) => see_other(&format!("{}?flow={}", ctx.to("/login"), shown.handle))?,
+        Next::Show(shown) => {
+            let language = format!("&ui_locales={}", ctx.locale.tag());
+            see_other(&format!("{}?flow={}{language}", ctx.to("/login"), shown.handle))?
+        }
     };
     cookie::add(&mut response, new_browser);
     Ok(response)
@@ -139,6 +145,7 @@ async fn show(app: &Process, ctx: &Ctx, visitor: &Visitor, (next, extra): (Next,
             return ended(app, ctx, client.as_deref(), end);
         }
     };
+    let ctx = &ctx.at(&format!("/login?flow={}", shown.handle));
     match shown.step.clone() {
         Step::SignIn { as_user } => sign_in(app, ctx, visitor, (&shown, as_user, extra)).await,
         Step::Choose => choose(app, ctx, visitor, &shown),
