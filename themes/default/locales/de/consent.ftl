@@ -11,8 +11,7 @@ consent-cannot-change = etwas an Ihrem Konto ändern
 consent-allow = Zulassen
 consent-deny = Nicht zulassen
 consent-goes-to = Ihre Antwort geht an { $host }.
-consent-undo = Sie können das jederzeit in Ihrem Konto rückgängig machen.
-consent-undo-link = Konto öffnen
+consent-trust = Stimmen Sie nur zu, wenn Sie der Anwendung vertrauen.
 
 scope-openid = Wer Sie hier sind
 scope-openid-text = Eine Kennung, an der sie Sie beim nächsten Mal wiedererkennt.
@@ -25,6 +24,6 @@ scope-address-text = Wo Sie wohnen, soweit Sie es angegeben haben.
 scope-phone = Ihre Telefonnummer
 scope-phone-text = Die Nummer und ob sie bestätigt ist.
 scope-offline_access = All das auch in Ihrer Abwesenheit
-scope-offline_access-text = Die Verbindung bleibt bestehen, bis Sie sie in Ihrem Konto aufheben.
+scope-offline_access-text = Die Verbindung bleibt eine Zeit lang bestehen, auch wenn Sie nicht angemeldet sind.
 scope-other = „{ $scope }“
 scope-other-text = Eine Berechtigung, die diese Anwendung selbst festgelegt hat.

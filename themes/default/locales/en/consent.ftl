@@ -11,8 +11,7 @@ consent-cannot-change = change anything in your account
 consent-allow = Allow
 consent-deny = Don’t allow
 consent-goes-to = Your answer goes to { $host }.
-consent-undo = You can undo this at any time in your account.
-consent-undo-link = Open your account
+consent-trust = Only allow this if you trust the application.
 
 scope-openid = Who you are here
 scope-openid-text = An identifier, so that it recognises you next time.
@@ -25,6 +24,6 @@ scope-address-text = Where you live, as far as you have told us.
 scope-phone = Your phone number
 scope-phone-text = The number, and whether it is confirmed.
 scope-offline_access = All this while you are away
-scope-offline_access-text = It stays connected until you undo it in your account.
+scope-offline_access-text = It stays connected for a time, even when you are not signed in.
 scope-other = { $scope }
 scope-other-text = A permission that this application has defined itself.
