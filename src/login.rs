@@ -16,6 +16,7 @@ use crate::page::{self, AccountChoice, ChooseAccount, Consent, Learns, SignIn, S
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use entity::{Scopes, UserId};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Characters of what is typed: more is no identifier and no password of ours.
@@ -27,6 +28,7 @@ struct Extra {
     identifier: Option<String>,
     remember: bool,
     notice: Option<&'static str>,
+    wait: Duration,
     errors: SignInErrors,
 }
 
@@ -95,6 +97,7 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
     };
     let answered = flow::submit(&app, &ctx, &visitor, (handle, answer)).await?;
     extra.notice = answered.notice;
+    extra.wait = answered.retry_after.unwrap_or_default();
     let remember = extra.remember;
     let mut response = match answered.next {
         // After a step was taken, the next page is a page of its own, so that going back or loading again sends nothing.
@@ -201,6 +204,7 @@ async fn sign_in(
         fixed,
         remember: extra.remember,
         notice: extra.notice.or(fresh.then_some(note::FRESH_NEEDED)),
+        wait_minutes: extra.wait.as_secs().div_ceil(60),
         field_errors: extra.errors,
         cancel: shown.client.is_some(),
     };

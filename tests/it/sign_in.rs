@@ -128,6 +128,7 @@ async fn a_sixth_wrong_attempt_waits_however_the_address_is_spelt__en_05() {
     let answer = attempt(&mut browser, EMAIL, PASSWORD).await;
     assert_eq!(answer.status, 429, "the right password tells nothing");
     assert!(answer.headers.contains_key("retry-after"));
+    assert!(answer.body.contains("wait 15 minutes"), "{}", answer.body);
     assert_eq!(server.app.passwords.done(), hashes, "nothing is compared");
     attempt(&mut browser, EMAIL, "wrong").await;
     assert_eq!(server.count("rate_limit_exceeded").await, 1, "one event per key and window");

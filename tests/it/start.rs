@@ -220,6 +220,14 @@ async fn after_a_move_both_issuers_are_served() {
 }
 
 #[tokio::test]
+async fn whoever_comes_by_another_local_name_is_told_the_address() {
+    let server = Server::start().await;
+    let page = Browser::at(&format!("http://127.0.0.1:{}", server.port)).get("/login").await;
+    page.is_error_page(421);
+    assert!(page.body.contains(&format!("Its address is {}/.", server.issuer)), "{}", page.body);
+}
+
+#[tokio::test]
 async fn a_server_says_that_it_is_alive_and_ready() {
     let server = Server::start().await;
     for (path, says) in [("/healthz", "ok"), ("/readyz", "ready")] {
