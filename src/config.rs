@@ -3,14 +3,17 @@
 //! Layers, the later one wins: defaults, the file, the plain names that deployments expect (`PORT`, `DATABASE_URL`),
 //! `KEYWARD__SECTION__KEY`, the command line. Every problem is found before any is reported.
 
+mod environment;
 mod field;
 mod file;
 
-pub use field::{Color, Format, Level, List, Picture, Secret, Span};
+pub use environment::env_name;
+pub use field::{Color, Format, Level, List, Picture, Secret, Span, address};
 
 use config::{Environment, File, FileFormat};
+use environment::{strangers, with_files};
 use field::Field;
-use file::{flatten, line_of, nearest};
+use file::{flatten, line_of, nearest, on_one_line};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -82,7 +85,7 @@ keys! {
         /// Their password.
         password: Secret = "";
     }
-    /// The brand of the default tenant; other tenants set their own.
+    /// The brand of the default tenant. Other tenants show their own name, in this primary colour.
     brand: Brand {
         /// Name of the product, on each page.
         name: String = "Sign in", "APP_NAME";
@@ -191,7 +194,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} {}", self.origin, self.key, self.says)
+        match self.key.is_empty() {
+            true => write!(f, "{}: {}", self.origin, self.says),
+            false => write!(f, "{}: {} {}", self.origin, self.key, self.says),
+        }
     }
 }
 
@@ -228,6 +234,8 @@ impl Sources {
         if let Some(config) = &config {
             check(config, &texts, &mut problems);
         }
+        // What stands in a file, in its order.
+        problems.sort_by_key(|p| p.origin.rsplit_once(" line ").and_then(|(_, line)| line.parse::<usize>().ok()));
         match config {
             Some(config) if problems.is_empty() => Ok((config, warnings)),
             _ => Err(problems),
@@ -252,28 +260,31 @@ impl Sources {
             }
         }
         let environment = with_files(self.environment, problems);
-        let ours: HashMap<String, String> = environment
+        let known: Vec<String> = KEYS.iter().map(|k| format!("{}.{}", k.section, k.name)).collect();
+        // A file is ours alone, so a wrong name in it stops the start; the environment is shared with others.
+        warnings.extend(strangers(&environment, &known));
+        let ours: HashMap<String, String> = known
             .iter()
-            .filter(|(k, _)| k.starts_with("KEYWARD__"))
-            .map(|(k, v)| (k.clone(), v.clone()))
+            .map(|key| env_name(key))
+            .filter_map(|n| Some((n.clone(), environment.get(&n)?.clone())))
             .collect();
         builder = builder
             .add_source(Environment::with_prefix("KEYWARD").prefix_separator("__").separator("__").source(Some(ours)));
+        let origin = |key: &str| match (environment.contains_key(&env_name(key)), &toml) {
+            (true, _) => format!("environment {}", env_name(key)),
+            (false, Some((path, text))) => format!("{} line {}", path.display(), line_of(text, key)),
+            (false, None) => "configuration".into(),
+        };
         match builder.build() {
-            Ok(merged) => flatten(&merged, &mut texts.values, problems),
-            Err(e) => problems.push(Problem {
-                origin: toml.as_ref().map_or_else(|| "configuration".into(), |(p, _)| p.display().to_string()),
-                key: String::new(),
-                says: e.to_string().replace('\n', " "),
-            }),
+            Ok(merged) => flatten(&merged, &origin, (&mut texts.values, problems)),
+            Err(e) => {
+                let (place, says) = on_one_line(&e.to_string());
+                let file = toml.as_ref().map_or_else(|| "configuration".into(), |(p, _)| p.display().to_string());
+                problems.push(Problem { origin: format!("{file}{place}"), key: String::new(), says });
+            }
         }
         for key in texts.values.keys() {
-            let origin = match (environment.contains_key(&env_name(key)), &toml) {
-                (true, _) => format!("environment {}", env_name(key)),
-                (false, Some((path, text))) => format!("{} line {}", path.display(), line_of(text, key)),
-                (false, None) => "configuration".into(),
-            };
-            texts.origins.insert(key.clone(), origin);
+            texts.origins.insert(key.clone(), origin(key));
         }
         for key in KEYS {
             let dotted = format!("{}.{}", key.section, key.name);
@@ -289,34 +300,30 @@ impl Sources {
         if let Some(port) = environment.get("PORT").filter(|_| !environment.contains_key(&env_name("server.listen"))) {
             let listen = texts.values.get("server.listen").map_or("127.0.0.1:8080", String::as_str);
             let host = listen.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
-            let value = format!("{host}:{port}");
-            texts.values.insert("server.listen".into(), value);
-            texts.origins.insert("server.listen".into(), "environment PORT".into());
+            match port.trim().parse::<u16>() {
+                Ok(port) => {
+                    texts.values.insert("server.listen".into(), format!("{host}:{port}"));
+                    texts.origins.insert("server.listen".into(), "environment PORT".into());
+                }
+                Err(_) => problems.push(Problem {
+                    origin: "environment PORT".into(),
+                    key: String::new(),
+                    says: "must be a number from 0 to 65535, such as 8080".into(),
+                }),
+            }
         }
         for (key, value) in self.flags {
             texts.values.insert(key.into(), value);
             texts.origins.insert(key.into(), "command line".into());
         }
-        let known: Vec<String> = KEYS.iter().map(|k| format!("{}.{}", k.section, k.name)).collect();
         for (key, origin) in &texts.origins {
             if !known.contains(key) {
-                let problem = Problem {
+                problems.push(Problem {
                     origin: origin.clone(),
                     key: key.clone(),
                     says: format!("is not a key{}", nearest(key, &known)),
-                };
-                // A file is ours alone, so a wrong name in it stops the start; the environment is shared with others.
-                if origin.starts_with("environment") { warnings.push(problem) } else { problems.push(problem) }
+                });
             }
-        }
-        for name in
-            environment.keys().filter(|n| n.starts_with("APP_") && !KEYS.iter().any(|k| k.plain.contains(&n.as_str())))
-        {
-            warnings.push(Problem {
-                origin: format!("environment {name}"),
-                key: name.clone(),
-                says: "is not a name that is known".into(),
-            });
         }
         texts
     }
@@ -364,11 +371,11 @@ fn check(config: &Config, texts: &Texts, problems: &mut Vec<Problem>) {
         if url.scheme() == "http" && !loopback(url) {
             no("server.public_url", "must be https unless it is localhost");
         }
-        if let Some(domain) = &config.brand.domain
-            && url.host_str() != Some(domain)
-        {
-            no("brand.domain", "differs from the host of server.public_url");
-        }
+    }
+    if let Some(domain) = &config.brand.domain
+        && Url::parse(&config.public_url()).ok().as_ref().and_then(Url::host_str) != Some(domain)
+    {
+        no("brand.domain", "differs from the host of server.public_url");
     }
     if !matches!(config.keys.rsa_bits, 2048 | 3072 | 4096) {
         no("keys.rsa_bits", "must be 2048, 3072 or 4096");
@@ -432,39 +439,13 @@ impl Config {
     }
 }
 
-/// `server.listen` is `KEYWARD__SERVER__LISTEN`.
-pub fn env_name(key: &str) -> String {
-    format!("KEYWARD__{}", key.replace('.', "__").to_uppercase())
-}
-
-/// Any name with `_FILE` appended reads the value from that file.
-fn with_files(mut environment: HashMap<String, String>, problems: &mut Vec<Problem>) -> HashMap<String, String> {
-    let plain = |name: &str| name.starts_with("KEYWARD__") || KEYS.iter().any(|k| k.plain.contains(&name));
-    let named: Vec<(String, String)> = environment
-        .iter()
-        .filter_map(|(k, v)| Some((k.strip_suffix("_FILE")?.to_owned(), v.clone())))
-        .filter(|(k, _)| plain(k))
-        .collect();
-    for (name, path) in named {
-        environment.remove(&format!("{name}_FILE"));
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                environment.insert(name, text.trim_end_matches(['\n', '\r']).to_owned());
-            }
-            Err(e) => problems.push(Problem {
-                origin: format!("environment {name}_FILE"),
-                key: path,
-                says: format!("cannot be read: {e}"),
-            }),
-        }
-    }
-    environment
-}
-
 /// The text of `conf/keyward.toml`.
 pub fn reference() -> String {
     let mut text = String::from(
-        "# Every key of the configuration, with its default. Written by a test from src/config.rs; do not edit.\n# Each can be set in the environment too, under the name that stands beside it; any name with _FILE reads a file.\n",
+        "# Every key of the configuration, with its default. Nothing reads this very file: copy it, take the # from what you\n\
+         # change, and name the copy: keyward serve --config /etc/keyward.toml (and with every other command).\n\
+         # Each key can be set in the environment too, under the names above it; any name with _FILE reads a file.\n\
+         # Written by a test from src/config.rs: do not edit it here.\n",
     );
     let mut section = "";
     for key in KEYS {

@@ -2,7 +2,7 @@
 
 use super::{Common, Done, Failure, configured, note, opened, say};
 use crate::clock::Clock;
-use crate::config::{Config, Format};
+use crate::config::{Config, Format, address};
 use crate::db::{Db, Share, Target};
 use crate::serve::{self, Jobs};
 use crate::theme::Theme;
@@ -13,7 +13,7 @@ use std::time::Instant;
 #[derive(Args)]
 pub struct Serve {
     /// Address and port [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
     /// What browsers and applications reach this server as [default: http://localhost and the port]
     #[arg(long, value_name = "URL")]

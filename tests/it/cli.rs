@@ -411,9 +411,11 @@ async fn a_broken_file_is_told_with_every_key_and_line_at_once() {
         assert!(said.err.contains(part), "{part} missing in\n{}", said.err);
     }
     assert!(!house.data().exists(), "nothing was made");
+    let lines: Vec<&str> = said.err.lines().filter_map(|l| l.split(" line ").nth(1)).collect();
+    assert!(lines.is_sorted_by_key(|l| l.split(':').next().unwrap().parse::<u32>().unwrap()), "{lines:?}");
     for (text, part) in [
-        ("[server\nlisten = 1\n", "line 1"),
-        ("a = 1\n", "stands outside a [section]"),
+        ("[server\nlisten = 1\n", "broken.toml line 1, column 8: "),
+        ("# first\na = 1\n", "broken.toml line 2: a stands outside a [section]"),
         ("[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n", "line 3"),
         ("[server]\npublic_url = \"https://id.example.com/path\"\n", "line 2: server.public_url must have no path"),
         ("[brand]\nname = \"a\\u0007b\"\n", "line 2: brand.name must be a text without control characters"),
@@ -443,6 +445,8 @@ async fn names_in_the_environment_that_are_not_known_are_warned_about() {
     let said = house.run(&["check"]);
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("environment KEYWARD__PASSWORD__MEMORY_KIB: password.memory_kib must be"), "{said:?}");
+    house.set("PORT", "abc");
+    assert!(house.run(&["check"]).err.contains("environment PORT: must be a number"));
 }
 
 #[tokio::test]
@@ -453,6 +457,8 @@ async fn an_app_domain_that_is_not_the_host_of_public_url_ends_the_start() {
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("environment APP_DOMAIN: brand.domain differs from the host"), "{said:?}");
     assert!(!house.data().exists());
+    let said = house.run(&["check"]);
+    assert!(said.err.contains("environment APP_DOMAIN: brand.domain differs"), "without PUBLIC_URL too: {said:?}");
     house.set("APP_DOMAIN", "localhost");
     drop(house.serve());
 }
