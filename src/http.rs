@@ -79,6 +79,9 @@ pub fn ended(app: &Process, ctx: &Ctx, client: Option<&Client>, end: End) -> Res
         End::Account => return see_other(&ctx.to("/account")),
         End::Code { url, .. } => url,
         End::Refused { to, code, says, acted } => {
+            let client_id = client.map(Client::id);
+            let cause = format_args!("{}: {says}", code.wire());
+            tracing::info!(request_id = &*ctx.request_id, client_id, %cause, "an authorization request was refused");
             let url = to.error(code, says);
             // RFC 9700 section 4.11.2: no automatic redirect to whoever registered by themselves, before a person acts.
             if let (false, false, Some(client)) = (to.approved, acted, client) {

@@ -293,6 +293,7 @@ async fn turned_away(
     let mut response = match (&error, &home) {
         // Somebody typed an address of this machine: lead them to the right one.
         (Error::Person(Notice::WrongHost), Some(ctx)) if dialect == Dialect::Page && is_local(&http) => {
+            tracing::info!(request_id, cause = %error, "a request was refused");
             wrong_host(app, ctx)
         }
         (Error::Person(Notice::WrongHost), _) => answer(app, None, (Dialect::Json, request_id), &error),
