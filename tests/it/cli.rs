@@ -57,6 +57,7 @@ async fn the_first_start_prints_a_setup_url_and_the_program_ends_on_sigterm() {
 async fn people_that_the_command_line_makes_sign_in_at_once_and_disabled_ones_are_out_within_two_seconds() {
     let house = House::new().await;
     let serving = house.serve();
+    house.person("root@example.com", &["--admin"]);
     let claims = house.file("claims.json", r#"{"given_name":"Ada","birthdate":"1815-12-10"}"#);
     let arguments = [
         "user",
