@@ -4,7 +4,9 @@ use super::{Common, Done, Failure, Of, failed, note, opened, say, say_json, tabl
 use crate::app::App;
 use crate::audit::{self, Event, Origin};
 use crate::client::{self, Registration, standard_scopes};
+use crate::jose::parse_client_jwks;
 use crate::tenant::{self, Tenant};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use entity::{ClientAuth, GrantType, PkceRule, Scopes, SigningAlg, Status, client as row};
 use serde_json::{Value, json};
@@ -85,26 +87,26 @@ pub struct Create {
     /// For single-page and native applications: no secret, always PKCE
     #[arg(long, conflicts_with_all = ["token_endpoint_auth_method", "jwks"])]
     public: bool,
-    /// none, client_secret_basic, client_secret_post or private_key_jwt
-    #[arg(long, value_name = "METHOD", value_parser = word(ClientAuth::parse))]
+    /// How it proves who it is [default: client_secret_basic]
+    #[arg(long, value_name = "METHOD", value_parser = word(ClientAuth::ALL, ClientAuth::as_str))]
     token_endpoint_auth_method: Option<ClientAuth>,
-    /// authorization_code, refresh_token or client_credentials; may be given several times
-    #[arg(long = "grant", value_name = "GRANT", value_parser = word(GrantType::parse))]
+    /// How it gets tokens; may be given several times [default: authorization_code and refresh_token]
+    #[arg(long = "grant", value_name = "GRANT", value_parser = word(GrantType::ALL, GrantType::as_str))]
     grants: Vec<GrantType>,
-    /// A scope that it may ask for; may be given several times [default: the standard ones]
+    /// A scope that it may ask for; may be given several times [default: the standard ones; none for client_credentials alone]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// Whether it must use PKCE: required or optional
-    #[arg(long, value_parser = word(PkceRule::parse), default_value = "required")]
+    /// Whether it must use PKCE
+    #[arg(long, value_parser = word(PkceRule::ALL, PkceRule::as_str), default_value = "required")]
     pkce: PkceRule,
     /// Its public keys, a JWK Set, for private_key_jwt
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
     /// What its ID tokens are signed with
-    #[arg(long, value_parser = word(SigningAlg::parse), default_value = "RS256")]
+    #[arg(long, value_parser = word(SigningAlg::ALL, SigningAlg::as_str), default_value = "RS256")]
     id_token_signed_response_alg: SigningAlg,
     /// What its access tokens are signed with [default: ES256]
-    #[arg(long, value_parser = word(SigningAlg::parse))]
+    #[arg(long, value_parser = word(SigningAlg::ALL, SigningAlg::as_str))]
     access_token_signed_response_alg: Option<SigningAlg>,
     /// An application of your own: people are not asked for consent
     #[arg(long)]
@@ -117,11 +119,13 @@ pub struct Create {
     json: bool,
 }
 
-/// A word of our vocabulary, or a sentence that lists what it may be.
-fn word<T: Clone + Send + Sync + 'static>(
-    parse: fn(&str) -> Option<T>,
-) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
-    move |text| parse(text).ok_or_else(|| "is none of the values that are known".to_owned())
+/// A word of our vocabulary; help and refusals list them all.
+fn word<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let known = PossibleValuesParser::new(all.iter().map(|word| name(*word)));
+    known.try_map(move |text| all.iter().copied().find(|word| name(*word) == text).ok_or("is not known"))
 }
 
 pub async fn run(common: &Common, call: Client) -> Done {
@@ -144,7 +148,12 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
         Some(path) => {
             let text =
                 std::fs::read_to_string(path).map_err(|e| failed(format_args!("--jwks {}: {e}", path.display())))?;
-            Some(serde_json::from_str(&text).map_err(|e| Failure::Call(format!("--jwks {}: {e}", path.display())))?)
+            let wrong = |e: String| {
+                let wanted = "a JWK Set is wanted, such as {\"keys\": [...]}";
+                Failure::Call(format!("--jwks {}: {e}; {wanted}", path.display()))
+            };
+            parse_client_jwks(&text).map_err(|e| wrong(e.into()))?;
+            Some(serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?)
         }
         None => None,
     };
@@ -154,7 +163,12 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
         (false, None, Some(_)) => ClientAuth::PrivateKeyJwt,
         (false, None, None) => ClientAuth::Basic,
     };
+    if method == ClientAuth::PrivateKeyJwt && jwks.is_none() {
+        return Err(Failure::Call("private_key_jwt needs the application's public keys: --jwks FILE".into()));
+    }
     let scopes = match call.scopes[..] {
+        // The standard ones are about people.
+        [] if call.grants == [GrantType::ClientCredentials] => Scopes::default(),
         [] => standard_scopes(),
         _ => Scopes::parse(&call.scopes.join(" "))
             .ok_or_else(|| Failure::Call("--scope: a scope has characters that are not allowed".into()))?,
@@ -189,6 +203,7 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
 
 async fn create(common: &Common, call: Create) -> Done {
     let registration = registration(&call)?;
+    let method = registration.token_endpoint_auth_method;
     let app = opened(common).await?;
     let tenant = tenant_of(&app, &call.of).await?;
     let (store, id) = (app.store.clone(), tenant.id);
@@ -212,12 +227,13 @@ async fn create(common: &Common, call: Create) -> Done {
         }
         return say_json(&told);
     }
-    say(format_args!("client_id:     {}", made.client_id))?;
+    say(format_args!("client_id:      {}", made.client_id))?;
     if let Some(secret) = &made.secret {
-        say(format_args!("client_secret: {}", **secret))?;
+        say(format_args!("client_secret:  {}", **secret))?;
     }
-    say(format_args!("issuer:        {issuer}"))?;
-    say(format_args!("discovery:     {issuer}/.well-known/openid-configuration"))?;
+    say(format_args!("authentication: {method}"))?;
+    say(format_args!("issuer:         {issuer}"))?;
+    say(format_args!("discovery:      {issuer}/.well-known/openid-configuration"))?;
     if made.secret.is_some() {
         note("Keep the secret now: it is not shown again.");
     }
@@ -284,6 +300,12 @@ async fn show(app: &App, tenant: &Tenant, (row, json): (&row::Model, bool)) -> D
     say(format_args!("pkce:           {}", row.pkce))?;
     for uri in &row.redirect_uris.0 {
         say(format_args!("redirect_uri:   {uri}"))?;
+    }
+    for uri in &row.post_logout_redirect_uris.0 {
+        say(format_args!("post_logout_redirect_uri: {uri}"))?;
+    }
+    for origin in &row.allowed_origins.0 {
+        say(format_args!("allowed_origin: {origin}"))?;
     }
     say(format_args!("discovery:      {issuer}/.well-known/openid-configuration"))
 }

@@ -243,16 +243,28 @@ async fn every_option_of_client_create_is_kept() {
     ] {
         assert_eq!(shown[name], expected, "{name} in {shown}");
     }
+    let told = house.run(&["client", "show", made["client_id"].as_str().unwrap()]).done();
+    for line in [
+        "authentication: private_key_jwt",
+        "post_logout_redirect_uri: https://app.example.com/bye",
+        "allowed_origin: https://app.example.com",
+    ] {
+        assert!(told.lines().any(|l| l == line), "{line} in {told}");
+    }
     let public = house.run(&["client", "create", "--name", "App", "--redirect-uri", "http://127.0.0.1/cb", "--public"]);
     assert!(!public.err.contains("Keep the secret"), "{public:?}");
     let public = public.done();
     assert!(public.contains("client_id:") && !public.contains("secret"), "{public}");
     let secret = house.run(&["client", "create", "--name", "Wiki", "--redirect-uri", CALLBACK]);
     assert!(secret.err.contains("Keep the secret now") && secret.out.contains("client_secret: "), "{secret:?}");
+    assert!(secret.out.contains("authentication: client_secret_basic"), "{secret:?}");
     let words = secret.out.split_whitespace().find(|w| w.starts_with("kw_cs_")).unwrap_or_default().to_owned();
     let listed = house.run(&["client", "list"]).done();
     assert!(listed.lines().count() == 4 && (words.is_empty() || !listed.contains(&words)), "{listed}");
     assert_eq!(house.run(&["client", "list", "--json"]).json().as_array().unwrap().len(), 3);
+    let job = house.run(&["client", "create", "--name", "Job", "--grant", "client_credentials", "--json"]).json();
+    let shown = house.run(&["client", "show", job["client_id"].as_str().unwrap(), "--json"]).json();
+    assert_eq!(shown["scope"], "", "the standard scopes are about people");
 }
 
 #[tokio::test]
