@@ -186,6 +186,31 @@ pub async fn rehashed(tx: &Tx, tenant: TenantId, old: &StoredPassword, phc: &str
     Ok(())
 }
 
+/// Gives a person another password, as a reset does: whoever knew the old one is out, with all sessions and tokens.
+///
+/// # Errors
+/// The database's.
+pub async fn reset_password(tx: &Tx, tenant: TenantId, id: UserId, (phc, now): (&str, Micros)) -> Result<()> {
+    // The person's row is held first, as by whoever signs in with the old one at this moment.
+    user::Entity::update_many()
+        .col_expr(user::Column::NotBefore, Expr::value(now.0))
+        .col_expr(user::Column::UpdatedAt, Expr::value(now.0))
+        .col_expr(user::Column::Version, Expr::col(user::Column::Version).add(1))
+        .filter(user::Column::TenantId.eq(tenant))
+        .filter(user::Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    password::Entity::delete_by_id((tenant, id)).exec(tx).await?;
+    let row = password::ActiveModel {
+        tenant_id: Set(tenant),
+        user_id: Set(id),
+        phc: Set(phc.to_owned()),
+        changed_at: Set(now),
+    };
+    password::Entity::insert(row).exec_without_returning(tx).await?;
+    session::end_all_of(tx, tenant, id, now).await
+}
+
 /// A person to be made.
 #[derive(Clone, Debug)]
 pub struct NewPerson {
@@ -270,6 +295,23 @@ pub async fn has_administrator(conn: &impl ConnectionTrait, tenant: TenantId) ->
         .one(conn)
         .await?;
     Ok(row.is_some())
+}
+
+/// Whether nobody else could administer this tenant if this person could not. All administrators are held, so that two
+/// who disable each other meet.
+///
+/// # Errors
+/// The database's.
+pub async fn is_last_administrator(tx: &Tx, tenant: TenantId, id: UserId) -> Result<bool> {
+    let active = user::Entity::find()
+        .filter(user::Column::TenantId.eq(tenant))
+        .filter(user::Column::Role.is_in([Role::Admin, Role::SuperAdmin]))
+        .filter(user::Column::Status.eq(Status::Active))
+        .order_by_asc(user::Column::Id)
+        .lock_exclusive()
+        .all(tx)
+        .await?;
+    Ok(matches!(&active[..], [only] if only.id == id))
 }
 
 /// The newest people, at most `limit`.

@@ -3,6 +3,7 @@
 //! Each command opens the same database as `serve`; what it changes is seen by running servers within two seconds.
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 called wrongly.
 
+mod check;
 mod client;
 mod server;
 mod tenant;
@@ -96,6 +97,8 @@ pub(crate) enum Failure {
     Call(String),
     /// It could not be done: exit code 1.
     Work(String),
+    /// Whoever listened has heard enough, as `head` does: exit code 0.
+    Unheard,
 }
 
 type Done = Result<(), Failure>;
@@ -111,7 +114,10 @@ impl From<Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(e: std::io::Error) -> Self {
-        Failure::Work(e.to_string())
+        match e.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::Unheard,
+            _ => Failure::Work(e.to_string()),
+        }
     }
 }
 
@@ -131,7 +137,7 @@ pub fn main() -> ExitCode {
     let outcome = match actix_web::rt::System::new().block_on(run(cli)) {
         Err(Failure::Call(says)) => (2, says),
         Err(Failure::Work(says)) => (1, says),
-        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Unheard) | Ok(()) => return ExitCode::SUCCESS,
     };
     let _ = writeln!(std::io::stderr(), "keyward: {}", outcome.1);
     ExitCode::from(outcome.0)
@@ -143,7 +149,7 @@ async fn run(cli: Cli) -> Done {
         Command::Serve(serve) => server::serve(&common, serve).await,
         Command::Work => server::work(&common).await,
         Command::Migrate(migrate) => server::migrate(&common, migrate).await,
-        Command::Check => server::check(&common).await,
+        Command::Check => check::check(&common).await,
         Command::User(user) => user::run(&common, user).await,
         Command::Client(client) => client::run(&common, client).await,
         Command::Tenant(tenants) => tenant::run(&common, tenants).await,
@@ -161,6 +167,10 @@ fn note(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+fn warn(line: impl Display) {
+    note(format_args!("keyward: warning: {line}"));
+}
+
 fn say_json(value: &serde_json::Value) -> Done {
     say(serde_json::to_string_pretty(value).map_err(failed)?)
 }
@@ -175,7 +185,14 @@ fn configured(common: &Common, flags: Vec<(&'static str, String)>) -> Result<Con
     match sources.load() {
         Ok((config, warnings)) => {
             for warning in warnings {
-                note(format_args!("keyward: warning: {warning}"));
+                warn(warning);
+            }
+            let dir = config.data_dir();
+            if dir.exists() && !dir.is_dir() {
+                return Err(Failure::Call(format!(
+                    "the data directory {} is a file; --data-dir names another",
+                    dir.display()
+                )));
             }
             Ok(config)
         }

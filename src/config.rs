@@ -3,20 +3,19 @@
 //! Layers, the later one wins: defaults, the file, the plain names that deployments expect (`PORT`, `DATABASE_URL`),
 //! `KEYWARD__SECTION__KEY`, the command line. Every problem is found before any is reported.
 
+mod environment;
 mod field;
 mod file;
 
-pub use field::{Color, Format, Level, List, Mode, Picture, Secret, Span};
+pub use environment::env_name;
+pub use field::{Color, Format, Level, List, Mode, Picture, Secret, Span, address};
 
-use crate::feature::Feature;
 use config::{Environment, File, FileFormat};
-use entity::{GrantType, PkceRule};
+use environment::{strangers, with_files};
 use field::Field;
-use file::{flatten, line_of, nearest};
-use ipnet::IpNet;
+use file::{flatten, line_of, nearest, on_one_line};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
@@ -34,12 +33,16 @@ macro_rules! keys {
             doc: concat!($($doc, "\n"),*), default: $default, plain: &[$($plain),*],
         }),*),*];
 
-        fn build(texts: &Texts, problems: &mut Vec<Problem>) -> Option<Config> {
+        pub(super) fn build(texts: &Texts, problems: &mut Vec<Problem>) -> Option<Config> {
             $(let $section = ($(texts.read::<$type>(concat!(stringify!($section), ".", stringify!($key)), $default, problems),)*);)*
             Some(Config { $($section: { let ($($key,)*) = $section; $Struct { $($key: $key?),* } }),* })
         }
     };
 }
+
+mod keys;
+
+pub use keys::*;
 
 /// One line of the table of keys.
 pub struct Key {
@@ -49,169 +52,6 @@ pub struct Key {
     pub doc: &'static str,
     pub default: &'static str,
     pub plain: &'static [&'static str],
-}
-
-keys! {
-    /// Where and how the server listens.
-    server: Server {
-        /// Address and port. `PORT` alone changes only the port.
-        listen: SocketAddr = "127.0.0.1:8080";
-        /// What browsers and applications reach this server as. Empty: http://localhost and the port.
-        public_url: Option<Url> = "", "PUBLIC_URL";
-        /// Networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto count.
-        trusted_proxies: List<IpNet> = "";
-        /// Worker threads; 0 is one per core.
-        workers: usize = "0";
-        /// Where the embedded database, the key file and operator's files are kept.
-        data_dir: PathBuf = "data";
-    }
-    /// The database.
-    database: Database {
-        /// sqlite:, postgres: or mysql: URL. Empty: a SQLite file in the data directory.
-        url: Secret = "", "DATABASE_URL";
-        /// Connections to PostgreSQL or MariaDB at most.
-        pool_size: u32 = "20", "DATABASE_POOL_SIZE";
-    }
-    /// What seals private keys and other secrets at rest.
-    secrets: Secrets {
-        /// 32 bytes as base64 or hexadecimal. Empty: the file master.key in the data directory, made at the first start.
-        encryption_key: Secret = "", "ENCRYPTION_KEY";
-    }
-    /// The first administrator of an unattended installation; used only while there is none.
-    bootstrap: Bootstrap {
-        /// Their e-mail address.
-        email: Option<String> = "";
-        /// Their password.
-        password: Secret = "";
-    }
-    /// The brand of the default tenant; other tenants set their own.
-    brand: Brand {
-        /// Name of the product, on each page.
-        name: String = "Sign in", "APP_NAME";
-        /// One line under the name on the front page.
-        tagline: Option<String> = "", "APP_TAGLINE";
-        /// A sentence or two on the front page.
-        description: Option<String> = "", "APP_DESCRIPTION";
-        /// A path below /assets/ (files in assets/ of the data directory) or an https URL.
-        logo_url: Option<Picture> = "", "APP_LOGO_URL";
-        /// The same for the small icon in the browser's tab.
-        favicon: Option<Picture> = "", "APP_FAVICON";
-        /// From which buttons, links and focus rings are coloured.
-        primary_color: Color = "#4f46e5", "APP_PRIMARY_COLOR";
-        /// The second colour, for large areas.
-        secondary_color: Option<Color> = "", "APP_SECONDARY_COLOR";
-        /// Who stands behind it, in the footer.
-        company_name: Option<String> = "", "APP_COMPANY_NAME";
-        /// Where people get help.
-        support_email: Option<String> = "", "APP_SUPPORT_EMAIL";
-        /// Where people get help.
-        support_url: Option<Url> = "", "APP_SUPPORT_URL";
-        /// The privacy policy.
-        privacy_url: Option<Url> = "", "APP_PRIVACY_URL";
-        /// The terms of use.
-        terms_url: Option<Url> = "", "APP_TERMS_URL";
-        /// Must equal the host of public_url: a check against a copied configuration.
-        domain: Option<String> = "", "APP_DOMAIN";
-    }
-    /// How passwords are hashed (Argon2id) and what they must be.
-    password: Password {
-        /// Memory per hash in KiB (OWASP's least is 19456 with 2 iterations).
-        memory_kib: u32 = "19456";
-        /// Passes over the memory.
-        iterations: u32 = "2";
-        /// Lanes.
-        parallelism: u32 = "1";
-        /// Memory for all hashes at once in MiB; 0 is one hash per core.
-        memory_budget_mib: u32 = "0";
-        /// Fewest characters (NIST SP 800-63B-4 section 3.1.1.2: 15 where a password is all).
-        min_length: u32 = "15";
-    }
-    /// How long people stay signed in.
-    sessions: Sessions {
-        /// From sign-in to the end, however busy.
-        lifetime: Span = "24h";
-        /// The same when "stay signed in" was ticked.
-        remember_lifetime: Span = "30d";
-        /// Ended when unused for this long.
-        idle: Span = "24h";
-        /// The same when "stay signed in" was ticked.
-        remember_idle: Span = "14d";
-    }
-    /// How long codes and tokens live.
-    tokens: Tokens {
-        /// Authorization codes; never over 10 minutes (RFC 6749 section 4.1.2).
-        code: Span = "60s";
-        /// Access tokens.
-        access: Span = "15m", "JWT_EXPIRES_IN";
-        /// ID tokens.
-        id: Span = "1h";
-        /// Refresh tokens, unused.
-        refresh_idle: Span = "30d";
-        /// Refresh tokens, in all.
-        refresh_max: Span = "180d";
-        /// How long the token before the newest still gets the same answer, for lost replies and races; 60s at most.
-        refresh_grace: Span = "10s";
-    }
-    /// Signing keys.
-    keys: Keys {
-        /// RSA key size in bits: 2048, 3072 or 4096.
-        rsa_bits: u32 = "2048";
-        /// A new key is made when the one that signs is this old.
-        rotate_after: Span = "90d";
-        /// The new key is published this long before it signs.
-        publish_ahead: Span = "24h";
-    }
-    /// Throttles.
-    limits: Limits {
-        /// Wrong sign-ins per account and address prefix in the window.
-        sign_in_attempts: u32 = "5";
-        /// Wrong sign-ins per address prefix in the window.
-        sign_in_per_address: u32 = "100";
-        /// Wrong sign-ins per account from everywhere in the window; known browsers are not counted in.
-        sign_in_per_account: u32 = "50";
-        /// The window of these.
-        sign_in_window: Span = "15m";
-        /// Unfinished sign-ins that one address prefix may have open.
-        flows_per_address: u32 = "1000";
-    }
-    /// What is fetched from addresses that applications registered.
-    fetch: Fetch {
-        /// How long one request may take in all.
-        timeout: Span = "5s";
-        /// A file of PEM certificates of authorities that count beside the system's. For tests.
-        extra_ca: Option<PathBuf> = "";
-        /// Networks inside that may be asked all the same; without any, only the open Internet is. For tests.
-        private_addresses: List<IpNet> = "";
-    }
-    /// Applications that register by themselves (RFC 7591).
-    registration: Registration {
-        /// off, token (with an initial access token of `keyward client registration-token`) or open.
-        mode: Mode = "token";
-        /// Whether confidential ones must use PKCE: required or optional. Public ones always must.
-        pkce: PkceRule = "optional";
-        /// Scopes that they may have; empty: the standard ones.
-        scopes: List<String> = "";
-        /// Hosts that their redirect URIs may be on; empty: any.
-        hosts: List<String> = "";
-        /// Grant types that they may have. implicit is for response types with id_token or token.
-        grant_types: List<GrantType> = "authorization_code, refresh_token";
-        /// Registrations per address prefix in an hour.
-        per_hour: u32 = "20";
-        /// Registrations that nobody ever signed in through are deleted after this long.
-        unused: Span = "30d";
-    }
-    /// What is not served.
-    features: FeatureKeys {
-        /// Features that are switched off: dynamic_registration, refresh_tokens, client_credentials, implicit, request_objects, claims_parameter, pairwise_subjects, introspection, revocation, rp_initiated_logout, frontchannel_logout, backchannel_logout, session_management.
-        off: List<Feature> = "";
-    }
-    /// What is logged.
-    log: Log {
-        /// error, warn, info or debug.
-        level: Level = "info", "LOG_LEVEL";
-        /// text or json.
-        format: Format = "text";
-    }
 }
 
 /// Something wrong with the configuration, and where.
@@ -224,7 +64,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} {}", self.origin, self.key, self.says)
+        match self.key.is_empty() {
+            true => write!(f, "{}: {}", self.origin, self.says),
+            false => write!(f, "{}: {} {}", self.origin, self.key, self.says),
+        }
     }
 }
 
@@ -261,6 +104,8 @@ impl Sources {
         if let Some(config) = &config {
             check(config, &texts, &mut problems);
         }
+        // What stands in a file, in its order.
+        problems.sort_by_key(|p| p.origin.rsplit_once(" line ").and_then(|(_, line)| line.parse::<usize>().ok()));
         match config {
             Some(config) if problems.is_empty() => Ok((config, warnings)),
             _ => Err(problems),
@@ -285,28 +130,31 @@ impl Sources {
             }
         }
         let environment = with_files(self.environment, problems);
-        let ours: HashMap<String, String> = environment
+        let known: Vec<String> = KEYS.iter().map(|k| format!("{}.{}", k.section, k.name)).collect();
+        // A file is ours alone, so a wrong name in it stops the start; the environment is shared with others.
+        warnings.extend(strangers(&environment, &known));
+        let ours: HashMap<String, String> = known
             .iter()
-            .filter(|(k, _)| k.starts_with("KEYWARD__"))
-            .map(|(k, v)| (k.clone(), v.clone()))
+            .map(|key| env_name(key))
+            .filter_map(|n| Some((n.clone(), environment.get(&n)?.clone())))
             .collect();
         builder = builder
             .add_source(Environment::with_prefix("KEYWARD").prefix_separator("__").separator("__").source(Some(ours)));
+        let origin = |key: &str| match (environment.contains_key(&env_name(key)), &toml) {
+            (true, _) => format!("environment {}", env_name(key)),
+            (false, Some((path, text))) => format!("{} line {}", path.display(), line_of(text, key)),
+            (false, None) => "configuration".into(),
+        };
         match builder.build() {
-            Ok(merged) => flatten(&merged, &mut texts.values, problems),
-            Err(e) => problems.push(Problem {
-                origin: toml.as_ref().map_or_else(|| "configuration".into(), |(p, _)| p.display().to_string()),
-                key: String::new(),
-                says: e.to_string().replace('\n', " "),
-            }),
+            Ok(merged) => flatten(&merged, &origin, (&mut texts.values, problems)),
+            Err(e) => {
+                let (place, says) = on_one_line(&e.to_string());
+                let file = toml.as_ref().map_or_else(|| "configuration".into(), |(p, _)| p.display().to_string());
+                problems.push(Problem { origin: format!("{file}{place}"), key: String::new(), says });
+            }
         }
         for key in texts.values.keys() {
-            let origin = match (environment.contains_key(&env_name(key)), &toml) {
-                (true, _) => format!("environment {}", env_name(key)),
-                (false, Some((path, text))) => format!("{} line {}", path.display(), line_of(text, key)),
-                (false, None) => "configuration".into(),
-            };
-            texts.origins.insert(key.clone(), origin);
+            texts.origins.insert(key.clone(), origin(key));
         }
         for key in KEYS {
             let dotted = format!("{}.{}", key.section, key.name);
@@ -322,34 +170,30 @@ impl Sources {
         if let Some(port) = environment.get("PORT").filter(|_| !environment.contains_key(&env_name("server.listen"))) {
             let listen = texts.values.get("server.listen").map_or("127.0.0.1:8080", String::as_str);
             let host = listen.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
-            let value = format!("{host}:{port}");
-            texts.values.insert("server.listen".into(), value);
-            texts.origins.insert("server.listen".into(), "environment PORT".into());
+            match port.trim().parse::<u16>() {
+                Ok(port) => {
+                    texts.values.insert("server.listen".into(), format!("{host}:{port}"));
+                    texts.origins.insert("server.listen".into(), "environment PORT".into());
+                }
+                Err(_) => problems.push(Problem {
+                    origin: "environment PORT".into(),
+                    key: String::new(),
+                    says: "must be a number from 0 to 65535, such as 8080".into(),
+                }),
+            }
         }
         for (key, value) in self.flags {
             texts.values.insert(key.into(), value);
             texts.origins.insert(key.into(), "command line".into());
         }
-        let known: Vec<String> = KEYS.iter().map(|k| format!("{}.{}", k.section, k.name)).collect();
         for (key, origin) in &texts.origins {
             if !known.contains(key) {
-                let problem = Problem {
+                problems.push(Problem {
                     origin: origin.clone(),
                     key: key.clone(),
                     says: format!("is not a key{}", nearest(key, &known)),
-                };
-                // A file is ours alone, so a wrong name in it stops the start; the environment is shared with others.
-                if origin.starts_with("environment") { warnings.push(problem) } else { problems.push(problem) }
+                });
             }
-        }
-        for name in
-            environment.keys().filter(|n| n.starts_with("APP_") && !KEYS.iter().any(|k| k.plain.contains(&n.as_str())))
-        {
-            warnings.push(Problem {
-                origin: format!("environment {name}"),
-                key: name.clone(),
-                says: "is not a name that is known".into(),
-            });
         }
         texts
     }
@@ -397,11 +241,11 @@ fn check(config: &Config, texts: &Texts, problems: &mut Vec<Problem>) {
         if url.scheme() == "http" && !loopback(url) {
             no("server.public_url", "must be https unless it is localhost");
         }
-        if let Some(domain) = &config.brand.domain
-            && url.host_str() != Some(domain)
-        {
-            no("brand.domain", "differs from the host of server.public_url");
-        }
+    }
+    if let Some(domain) = &config.brand.domain
+        && Url::parse(&config.public_url()).ok().as_ref().and_then(Url::host_str) != Some(domain)
+    {
+        no("brand.domain", "differs from the host of server.public_url");
     }
     if !matches!(config.keys.rsa_bits, 2048 | 3072 | 4096) {
         no("keys.rsa_bits", "must be 2048, 3072 or 4096");
@@ -465,39 +309,13 @@ impl Config {
     }
 }
 
-/// `server.listen` is `KEYWARD__SERVER__LISTEN`.
-pub fn env_name(key: &str) -> String {
-    format!("KEYWARD__{}", key.replace('.', "__").to_uppercase())
-}
-
-/// Any name with `_FILE` appended reads the value from that file.
-fn with_files(mut environment: HashMap<String, String>, problems: &mut Vec<Problem>) -> HashMap<String, String> {
-    let plain = |name: &str| name.starts_with("KEYWARD__") || KEYS.iter().any(|k| k.plain.contains(&name));
-    let named: Vec<(String, String)> = environment
-        .iter()
-        .filter_map(|(k, v)| Some((k.strip_suffix("_FILE")?.to_owned(), v.clone())))
-        .filter(|(k, _)| plain(k))
-        .collect();
-    for (name, path) in named {
-        environment.remove(&format!("{name}_FILE"));
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                environment.insert(name, text.trim_end_matches(['\n', '\r']).to_owned());
-            }
-            Err(e) => problems.push(Problem {
-                origin: format!("environment {name}_FILE"),
-                key: path,
-                says: format!("cannot be read: {e}"),
-            }),
-        }
-    }
-    environment
-}
-
 /// The text of `conf/keyward.toml`.
 pub fn reference() -> String {
     let mut text = String::from(
-        "# Every key of the configuration, with its default. Written by a test from src/config.rs; do not edit.\n# Each can be set in the environment too, under the name that stands beside it; any name with _FILE reads a file.\n",
+        "# Every key of the configuration, with its default. Nothing reads this very file: copy it, take the # from what you\n\
+         # change, and name the copy: keyward serve --config /etc/keyward.toml (and with every other command).\n\
+         # Each key can be set in the environment too, under the names above it; any name with _FILE reads a file.\n\
+         # Written by a test from src/config.rs: do not edit it here.\n",
     );
     let mut section = "";
     for key in KEYS {

@@ -15,8 +15,8 @@ pub struct Ctx {
     pub base: Arc<str>,
     /// The issuer is https.
     pub secure: bool,
-    /// The path that was asked for, for the links to other languages.
-    pub path: Arc<str>,
+    /// Where a GET finds the page again, for the links to other languages: what was asked for, unless it was posted.
+    pub page: Option<Arc<str>>,
     /// When the request came. What expires is compared with the clock inside the write instead.
     pub now: Micros,
     pub ip: IpAddr,
@@ -29,6 +29,12 @@ impl Ctx {
     /// The path of a page or endpoint of ours, for links and redirects.
     pub fn to(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// The same for a page that a GET of this path (and query) finds again, whatever was asked for.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Self {
+        Self { page: Some(self.to(path).into()), ..self.clone() }
     }
 
     /// The absolute URL of an endpoint of ours.

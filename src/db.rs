@@ -161,6 +161,17 @@ impl Db {
         }
     }
 
+    /// Whether a server is running on a SQLite file; of a database server it is not known.
+    ///
+    /// # Errors
+    /// `Unavailable` when the lock beside the file cannot be opened.
+    pub fn has_server(target: &Target) -> Result<bool> {
+        match target {
+            Target::Sqlite(path) => connect::is_locked(path),
+            Target::Server(_) => Ok(false),
+        }
+    }
+
     /// Whether a master key was noted for this database ([`Db::check_master_key`]).
     ///
     /// # Errors
@@ -329,7 +340,10 @@ impl Db {
         if matches {
             Ok(())
         } else {
-            Err(Error::internal("the master key is not the one that this database was sealed with"))
+            Err(Error::internal(
+                "the master key is not the one that this database was sealed with; it came from ENCRYPTION_KEY where that \
+                 is set, else from master.key in the data directory: restore the one that was there before",
+            ))
         }
     }
 

@@ -48,7 +48,7 @@ impl FromRequest for Ctx {
 /// # Errors
 /// When a template is broken.
 pub fn page<P: Page>(app: &Process, ctx: &Ctx, status: u16, page: &P) -> Result<HttpResponse> {
-    let languages = Language::switch(ctx.locale, &ctx.path);
+    let languages = ctx.page.as_deref().map(|page| Language::switch(ctx.locale, page)).unwrap_or_default();
     let frame = Frame { brand: &ctx.tenant.brand, locale: ctx.locale, base: &ctx.base, languages };
     let html = app.theme.render(&frame, page)?;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -93,6 +93,9 @@ pub fn ended(app: &Process, ctx: &Ctx, client: Option<&Client>, end: End) -> Res
             return Ok(response);
         }
         End::Refused { to, code, says, acted } => {
+            let client_id = client.map(Client::id);
+            let cause = format_args!("{}: {says}", code.wire());
+            tracing::info!(request_id = &*ctx.request_id, client_id, %cause, "an authorization request was refused");
             let reply = to.error(code, says);
             // RFC 9700 section 4.11.2: no automatic redirect to whoever registered by themselves, before a person acts.
             if let (false, false, Some(client)) = (to.approved, acted, client) {

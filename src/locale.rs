@@ -225,6 +225,7 @@ mod tests {
         for locale in Locale::ALL {
             for id in messages(locale).keys() {
                 let args = [
+                    "address",
                     "application",
                     "brand",
                     "browser",

@@ -16,6 +16,7 @@ use crate::page::{self, AccountChoice, ChooseAccount, Consent, Learns, SignIn, S
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use entity::{Scopes, UserId};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Characters of what is typed: more is no identifier and no password of ours.
@@ -27,6 +28,7 @@ struct Extra {
     identifier: Option<String>,
     remember: bool,
     notice: Option<&'static str>,
+    wait: Duration,
     errors: SignInErrors,
 }
 
@@ -35,16 +37,19 @@ struct Extra {
 /// # Errors
 /// Pages.
 pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<HttpResponse> {
-    let Some(handle) = query.0.get("flow") else { return begin(&app, &ctx, visitor).await };
+    let chosen = query.0.get("ui_locales").map(|_| cookie::chosen_language(&ctx));
+    let Some(handle) = query.0.get("flow") else {
+        let mut response = begin(&app, &ctx, visitor).await?;
+        cookie::add(&mut response, chosen);
+        return Ok(response);
+    };
     if query.0.get("other").is_some() {
         flow::submit(&app, &ctx, &visitor, (handle, Answer::OtherAccount)).await?;
         return see_other(&format!("{}?flow={handle}", ctx.to("/login")));
     }
     let next = flow::resume(&app, &ctx, &visitor, handle).await?;
     let mut response = show(&app, &ctx, &visitor, (next, Extra::default())).await?;
-    if query.0.get("ui_locales").is_some() {
-        cookie::add(&mut response, Some(cookie::chosen_language(&ctx)));
-    }
+    cookie::add(&mut response, chosen);
     Ok(response)
 }
 
@@ -52,7 +57,10 @@ async fn begin(app: &Process, ctx: &Ctx, visitor: Visitor) -> Result<HttpRespons
     let (visitor, new_browser) = cookie::with_browser(ctx, visitor)?;
     let mut response = match flow::begin(app, ctx, &visitor, Ask::account(ctx.now)).await? {
         Next::End(end) => ended(app, ctx, None, end)?,
-        Next::Show(shown) => see_other(&format!("{}?flow={}", ctx.to("/login"), shown.handle))?,
+        Next::Show(shown) => {
+            let language = format!("&ui_locales={}", ctx.locale.tag());
+            see_other(&format!("{}?flow={}{language}", ctx.to("/login"), shown.handle))?
+        }
     };
     cookie::add(&mut response, new_browser);
     Ok(response)
@@ -89,6 +97,7 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
     };
     let answered = flow::submit(&app, &ctx, &visitor, (handle, answer)).await?;
     extra.notice = answered.notice;
+    extra.wait = answered.retry_after.unwrap_or_default();
     let remember = extra.remember;
     let mut response = match answered.next {
         // After a step was taken, the next page is a page of its own, so that going back or loading again sends nothing.
@@ -139,6 +148,7 @@ async fn show(app: &Process, ctx: &Ctx, visitor: &Visitor, (next, extra): (Next,
             return ended(app, ctx, client.as_deref(), end);
         }
     };
+    let ctx = &ctx.at(&format!("/login?flow={}", shown.handle));
     match shown.step.clone() {
         Step::SignIn { as_user } => sign_in(app, ctx, visitor, (&shown, as_user, extra)).await,
         Step::Choose => choose(app, ctx, visitor, &shown),
@@ -194,6 +204,7 @@ async fn sign_in(
         fixed,
         remember: extra.remember,
         notice: extra.notice.or(fresh.then_some(note::FRESH_NEEDED)),
+        wait_minutes: extra.wait.as_secs().div_ceil(60),
         field_errors: extra.errors,
         cancel: shown.client.is_some(),
     };

@@ -146,6 +146,8 @@ pub struct SignIn {
     pub remember: bool,
     /// One of [`note`].
     pub notice: Option<&'static str>,
+    /// How long to wait, when the notice says so.
+    pub wait_minutes: u64,
     pub field_errors: SignInErrors,
     /// Whether there is somewhere to go back to.
     pub cancel: bool,

@@ -51,7 +51,8 @@ pub async fn prepare(config: Config, clock: Clock) -> Result<Ready> {
         AtHome::Found(id) | AtHome::Followed(id) => id,
         AtHome::Differs { stored, wanted } => {
             return Err(Error::unavailable(format!(
-                "public_url is {wanted}, but tokens were issued as {stored}; to move, run: keyward tenant move --to {wanted}"
+                "public_url is {wanted}, but tokens were issued as {stored}; to move, run: keyward tenant move --to {wanted}; \
+                 or go on with --public-url {stored}"
             )));
         }
     };
@@ -155,7 +156,13 @@ async fn first_administrator(app: &Arc<App>, tenant: TenantId) -> Result<Option<
 /// One line that names the address.
 pub fn bind(config: &Config) -> Result<TcpListener> {
     let address = config.server.listen;
-    let refused = |e: std::io::Error| Error::unavailable(format!("cannot listen on {address}: {e}"));
+    let refused = |e: std::io::Error| {
+        let advice = match e.kind() {
+            std::io::ErrorKind::AddrInUse => "; another one is chosen with --listen, or PORT in the environment",
+            _ => "",
+        };
+        Error::unavailable(format!("cannot listen on {address}: {e}{advice}"))
+    };
     let listener = TcpListener::bind(address).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
     Ok(listener)
@@ -209,8 +216,11 @@ pub async fn run(running: Running, jobs: Jobs) -> Result<()> {
         // In order, so that everybody whose commit failed hears it.
         handle.stop(true).await;
     });
+    // The server hears the signal itself; this one only says so.
+    let told = tokio::spawn(told_to_stop());
     let served = server.await.map_err(Error::internal);
     watch.abort();
+    told.abort();
     if let Some(worker) = worker {
         worker.abort();
     }
@@ -225,18 +235,27 @@ pub async fn run(running: Running, jobs: Jobs) -> Result<()> {
 /// # Errors
 /// When its database failed.
 pub async fn work(app: Arc<App>) -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
     tracing::info!("doing jobs");
     tokio::select! {
         () = jobs::work(app.clone()) => {}
         // What was begun is taken up again when its lease ends.
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        told = told_to_stop() => told?,
         () = app.db().until_broken() => return Err(Error::unavailable("the database failed to commit")),
     }
     app.db().close().await;
+    Ok(())
+}
+
+/// Returns, and says so, on SIGTERM and SIGINT.
+async fn told_to_stop() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("told to stop: what was begun is finished");
     Ok(())
 }
 

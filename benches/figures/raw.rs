@@ -231,6 +231,7 @@ async fn furnish(app: &Arc<App>, tenant: &Arc<Tenant>) -> Bound {
         user,
         session,
         issuer: "http://localhost:8080".into(),
+        claims: None,
         scopes: Scopes::of(["openid"]),
         nonce: None,
         auth_time: now,

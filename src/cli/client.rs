@@ -4,7 +4,9 @@ use super::{Common, Done, Failure, Of, failed, note, opened, say, say_json, tabl
 use crate::app::App;
 use crate::audit::{self, Event, Origin};
 use crate::client::{self, Metadata, Registration, ResponseType, standard_scopes};
+use crate::jose::parse_client_jwks;
 use crate::tenant::{self, Tenant};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use entity::{ClientAuth, GrantType, JwsAlg, PkceRule, Scopes, SigningAlg, Status, client as row};
 use serde_json::{Value, json};
@@ -17,6 +19,9 @@ pub enum Client {
     /// Register an application; prints client_id and secret once
     #[command(after_help = "Example:\n  keyward client create --name Wiki --redirect-uri https://wiki.example/cb")]
     Create(Box<Create>),
+    /// Make a token that lets somebody register applications by software (RFC 7591)
+    #[command(after_help = "Example:\n  keyward client registration-token --name CI --uses 10")]
+    RegistrationToken(RegistrationToken),
     /// Show all applications
     #[command(after_help = "Example:\n  keyward client list --json")]
     List {
@@ -59,6 +64,24 @@ pub enum Client {
 }
 
 #[derive(Args)]
+pub struct RegistrationToken {
+    #[command(flatten)]
+    of: Of,
+    /// What it is for
+    #[arg(long)]
+    name: String,
+    /// How many registrations it is good for
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    uses: u32,
+    /// How long it is good for, in hours
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=87_600))]
+    hours: u64,
+    /// For scripts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 pub struct Which {
     #[command(flatten)]
     of: Of,
@@ -85,26 +108,26 @@ pub struct Create {
     /// For single-page and native applications: no secret, always PKCE
     #[arg(long, conflicts_with_all = ["token_endpoint_auth_method", "jwks"])]
     public: bool,
-    /// none, client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt
-    #[arg(long, value_name = "METHOD", value_parser = word(ClientAuth::parse))]
+    /// How it proves who it is [default: client_secret_basic]
+    #[arg(long, value_name = "METHOD", value_parser = word(ClientAuth::ALL, ClientAuth::as_str))]
     token_endpoint_auth_method: Option<ClientAuth>,
-    /// authorization_code, refresh_token or client_credentials; may be given several times
-    #[arg(long = "grant", value_name = "GRANT", value_parser = word(GrantType::parse))]
+    /// How it gets tokens; may be given several times [default: authorization_code and refresh_token]
+    #[arg(long = "grant", value_name = "GRANT", value_parser = word(GrantType::ALL, GrantType::as_str))]
     grants: Vec<GrantType>,
-    /// A scope that it may ask for; may be given several times [default: the standard ones]
+    /// A scope that it may ask for; may be given several times [default: the standard ones; none for client_credentials alone]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// Whether it must use PKCE: required or optional
-    #[arg(long, value_parser = word(PkceRule::parse), default_value = "required")]
+    /// Whether it must use PKCE
+    #[arg(long, value_parser = word(PkceRule::ALL, PkceRule::as_str), default_value = "required")]
     pkce: PkceRule,
     /// Its public keys, a JWK Set, for private_key_jwt
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
     /// What its ID tokens are signed with
-    #[arg(long, value_parser = word(JwsAlg::parse), default_value = "RS256")]
+    #[arg(long, value_parser = word(JwsAlg::ALL, JwsAlg::as_str), default_value = "RS256")]
     id_token_signed_response_alg: JwsAlg,
     /// What its access tokens are signed with [default: ES256]
-    #[arg(long, value_parser = word(SigningAlg::parse))]
+    #[arg(long, value_parser = word(SigningAlg::ALL, SigningAlg::as_str))]
     access_token_signed_response_alg: Option<SigningAlg>,
     /// An application of your own: people are not asked for consent
     #[arg(long)]
@@ -113,7 +136,7 @@ pub struct Create {
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
     /// A response type such as "code id_token"; may be given several times [default: code]
-    #[arg(long = "response-type", value_name = "TYPES", value_parser = word(ResponseType::parse))]
+    #[arg(long = "response-type", value_name = "TYPES", value_parser = ResponseType::read)]
     response_types: Vec<ResponseType>,
     /// A JSON file with any other client metadata of OpenID Connect Registration, such as {"subject_type": "pairwise"}
     #[arg(long, value_name = "FILE")]
@@ -123,16 +146,19 @@ pub struct Create {
     json: bool,
 }
 
-/// A word of our vocabulary, or a sentence that lists what it may be.
-fn word<T: Clone + Send + Sync + 'static>(
-    parse: fn(&str) -> Option<T>,
-) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
-    move |text| parse(text).ok_or_else(|| "is none of the values that are known".to_owned())
+/// A word of our vocabulary; help and refusals list them all.
+fn word<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let known = PossibleValuesParser::new(all.iter().map(|word| name(*word)));
+    known.try_map(move |text| all.iter().copied().find(|word| name(*word) == text).ok_or("is not known"))
 }
 
 pub async fn run(common: &Common, call: Client) -> Done {
     match call {
         Client::Create(call) => create(common, *call).await,
+        Client::RegistrationToken(call) => registration_token(common, &call).await,
         Client::List { of, json } => list(common, &of, json).await,
         Client::Show { which, json } => {
             let (app, tenant, row) = find(common, &which).await?;
@@ -147,6 +173,13 @@ pub async fn run(common: &Common, call: Client) -> Done {
 
 fn registration(call: &Create) -> Result<Registration, Failure> {
     let jwks = call.jwks.as_deref().map(|path| json_file("--jwks", path)).transpose()?;
+    if let (Some(jwks), Some(path)) = (&jwks, &call.jwks) {
+        let wrong = |e| {
+            let wanted = "a JWK Set is wanted, such as {\"keys\": [...]}";
+            Failure::Call(format!("--jwks {}: {e}; {wanted}", path.display()))
+        };
+        parse_client_jwks(&jwks.to_string()).map_err(wrong)?;
+    }
     let more = call.metadata.as_deref().map(|path| json_file("--metadata", path)).transpose()?;
     let more = match more {
         Some(Value::Object(more)) => more,
@@ -165,7 +198,12 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
         (false, None, None) if metadata.jwks_uri.is_some() => ClientAuth::PrivateKeyJwt,
         (false, None, None) => ClientAuth::Basic,
     };
+    if method == ClientAuth::PrivateKeyJwt && jwks.is_none() {
+        return Err(Failure::Call("private_key_jwt needs the application's public keys: --jwks FILE".into()));
+    }
     let scopes = match call.scopes[..] {
+        // The standard ones are about people.
+        [] if call.grants == [GrantType::ClientCredentials] => Scopes::default(),
         [] => standard_scopes(),
         _ => Scopes::parse(&call.scopes.join(" "))
             .ok_or_else(|| Failure::Call("--scope: a scope has characters that are not allowed".into()))?,
@@ -212,8 +250,36 @@ fn json_file(flag: &str, path: &Path) -> Result<Value, Failure> {
     serde_json::from_str(&text).map_err(|e| Failure::Call(format!("{flag} {}: not JSON: {e}", path.display())))
 }
 
+async fn registration_token(common: &Common, call: &RegistrationToken) -> Done {
+    let app = opened(common).await?;
+    let tenant = tenant_of(&app, &call.of).await?;
+    let (now, id, name, uses) = (app.store.now(), tenant.id, call.name.clone(), call.uses);
+    let until = now.plus(Duration::from_secs(call.hours * 3600));
+    let token = app
+        .db()
+        .write(async move |tx| {
+            let token = client::initial::make(tx, id, (&name, uses), (now, until)).await?;
+            let event = Event::success(audit::kind::SETTINGS_UPDATE);
+            let event = event.with(json!({ "initial_access_token": name, "uses": uses, "by": "command line" }));
+            audit::record(tx, &Origin::of_process(id, now), event).await?;
+            Ok(token)
+        })
+        .await?;
+    let issuer = tenant::primary_issuer(app.db().read(), tenant.id).await?;
+    if call.json {
+        return say_json(
+            &json!({ "initial_access_token": *token, "registration_endpoint": format!("{issuer}/oauth2/register") }),
+        );
+    }
+    say(format_args!("initial_access_token:  {}", *token))?;
+    say(format_args!("registration_endpoint: {issuer}/oauth2/register"))?;
+    note(format_args!("Keep the token now: it is not shown again. It is sent as `Authorization: Bearer ...`."));
+    Ok(())
+}
+
 async fn create(common: &Common, call: Create) -> Done {
     let registration = registration(&call)?;
+    let method = registration.token_endpoint_auth_method;
     let app = opened(common).await?;
     let tenant = tenant_of(&app, &call.of).await?;
     let (store, id) = (app.store.clone(), tenant.id);
@@ -237,12 +303,13 @@ async fn create(common: &Common, call: Create) -> Done {
         }
         return say_json(&told);
     }
-    say(format_args!("client_id:     {}", made.client_id))?;
+    say(format_args!("client_id:      {}", made.client_id))?;
     if let Some(secret) = &made.secret {
-        say(format_args!("client_secret: {}", **secret))?;
+        say(format_args!("client_secret:  {}", **secret))?;
     }
-    say(format_args!("issuer:        {issuer}"))?;
-    say(format_args!("discovery:     {issuer}/.well-known/openid-configuration"))?;
+    say(format_args!("authentication: {method}"))?;
+    say(format_args!("issuer:         {issuer}"))?;
+    say(format_args!("discovery:      {issuer}/.well-known/openid-configuration"))?;
     if made.secret.is_some() {
         note("Keep the secret now: it is not shown again.");
     }
@@ -309,6 +376,12 @@ async fn show(app: &App, tenant: &Tenant, (row, json): (&row::Model, bool)) -> D
     say(format_args!("pkce:           {}", row.pkce))?;
     for uri in &row.redirect_uris.0 {
         say(format_args!("redirect_uri:   {uri}"))?;
+    }
+    for uri in &row.post_logout_redirect_uris.0 {
+        say(format_args!("post_logout_redirect_uri: {uri}"))?;
+    }
+    for origin in &row.allowed_origins.0 {
+        say(format_args!("allowed_origin: {origin}"))?;
     }
     say(format_args!("discovery:      {issuer}/.well-known/openid-configuration"))
 }

@@ -1,11 +1,10 @@
-//! `serve`, `work`, `migrate`, `check`.
+//! `serve`, `work`, `migrate`.
 
 use super::{Common, Done, Failure, configured, note, opened, say};
 use crate::clock::Clock;
-use crate::config::{Config, Format};
+use crate::config::{Config, Format, address};
 use crate::db::{Db, Share, Target};
 use crate::serve::{self, Jobs};
-use crate::theme::Theme;
 use clap::{Args, Subcommand};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -13,7 +12,7 @@ use std::time::Instant;
 #[derive(Args)]
 pub struct Serve {
     /// Address and port [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
     /// What browsers and applications reach this server as [default: http://localhost and the port]
     #[arg(long, value_name = "URL")]
@@ -52,10 +51,12 @@ pub async fn serve(common: &Common, call: Serve) -> Done {
     let mut flags = vec![];
     flags.extend(call.listen.map(|l| ("server.listen", l.to_string())));
     flags.extend(call.public_url.map(|u| ("server.public_url", u)));
-    let config = configured(common, flags)?;
+    let mut config = configured(common, flags)?;
     logs(&config);
     // The address first: a port in use is told before anything is made.
     let listener = serve::bind(&config)?;
+    // Port 0 is any that is free: what is said, and the public URL, name the one that it became.
+    config.server.listen = listener.local_addr()?;
     let (public_url, listen) = (config.public_url(), config.server.listen);
     let ready = serve::prepare(config, Clock::default()).await?;
     note(format_args!("\n  Ready in {} ms at {public_url} (listening on {listen})", began.elapsed().as_millis()));
@@ -78,7 +79,7 @@ pub async fn work(common: &Common) -> Done {
     serve::work(app).await.map_err(Failure::from)
 }
 
-fn target(config: &Config) -> Result<Target, Failure> {
+pub(super) fn target(config: &Config) -> Result<Target, Failure> {
     Target::parse(config.database.url.0.as_str(), config.data_dir()).map_err(Failure::Work)
 }
 
@@ -108,30 +109,4 @@ pub async fn migrate(common: &Common, call: Migrate) -> Done {
             Ok(())
         }
     }
-}
-
-/// Everything that a start would stumble over, all at once.
-pub async fn check(common: &Common) -> Done {
-    let config = configured(common, vec![])?;
-    say("configuration: good")?;
-    Theme::load()?;
-    say("templates: good")?;
-    let target = target(&config)?;
-    if let Target::Sqlite(path) = &target
-        && !path.exists()
-    {
-        return say(format_args!("database: {} is not there yet; the first start makes it", path.display()));
-    }
-    let db = Db::open(&target, 1, Share::Beside).await?;
-    let pending = db.migrations().await?.iter().filter(|(_, applied)| !applied).count();
-    db.close().await;
-    match pending {
-        0 => say(format_args!("database: {} is up to date", target.shown()))?,
-        n => say(format_args!("database: {} needs {n} change(s); the next start makes them", target.shown()))?,
-    }
-    if pending == 0 {
-        opened(common).await?;
-        say("master key: it is the one of this database")?;
-    }
-    Ok(())
 }

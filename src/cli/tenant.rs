@@ -176,7 +176,7 @@ async fn shift(common: &Common, to: &str) -> Done {
         .await?;
     say(format_args!("{moved} issuer(s) moved from {from} to {to}"))?;
     note(format_args!(
-        "Set public_url to {to}. The old address stays served for as long as it leads here; applications can change over one by one."
+        "Set public_url to {to} and restart the server with it. The old address stays served for as long as it leads here; applications can change over one by one."
     ));
     Ok(())
 }

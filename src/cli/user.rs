@@ -1,6 +1,6 @@
-//! `user create`, `list`, `disable`, `enable`.
+//! `user create`, `list`, `set-password`, `disable`, `enable`.
 
-use super::{Common, Done, Failure, Of, failed, opened, say, say_json, table, tenant_of};
+use super::{Common, Done, Failure, Of, failed, note, opened, say, say_json, table, tenant_of};
 use crate::account::profile::Profile;
 use crate::account::{self, Identifier, NewPerson, Person};
 use crate::app::App;
@@ -33,6 +33,11 @@ pub enum User {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
         limit: u64,
     },
+    /// Give somebody another password; their sessions and tokens end at once
+    #[command(
+        after_help = "Example:\n  printf %s 'a long pass phrase' | keyward user set-password --email ada@example.com --password-stdin"
+    )]
+    SetPassword(SetPassword),
     /// Let somebody in no more: sessions and tokens end at once
     #[command(after_help = "Example:\n  keyward user disable ada@example.com")]
     Disable(Who),
@@ -75,6 +80,18 @@ pub struct Create {
 }
 
 #[derive(Args)]
+pub struct SetPassword {
+    #[command(flatten)]
+    of: Of,
+    /// E-mail address
+    #[arg(long)]
+    email: String,
+    /// Read the password from standard input (one line)
+    #[arg(long, required = true)]
+    password_stdin: bool,
+}
+
+#[derive(Args)]
 pub struct Who {
     #[command(flatten)]
     of: Of,
@@ -86,6 +103,7 @@ pub async fn run(common: &Common, call: User) -> Done {
     match call {
         User::Create(call) => create(common, call).await,
         User::List { of, json, limit } => list(common, &of, (json, limit)).await,
+        User::SetPassword(call) => set_password(common, call).await,
         User::Disable(who) => set(common, who, Status::Disabled).await,
         User::Enable(who) => set(common, who, Status::Active).await,
     }
@@ -128,12 +146,7 @@ async fn create(common: &Common, call: Create) -> Done {
     let app = opened(common).await?;
     let tenant = tenant_of(&app, &call.of).await?;
     let phc = match &password {
-        Some(password) => {
-            let names = [call.email.as_str(), name.as_str(), tenant.brand.name.as_str()];
-            acceptable(password, &names, app.config().password.min_length)
-                .map_err(|id| Failure::Call(in_words(id, app.config().password.min_length)))?;
-            Some(app.passwords.hash(password).await?)
-        }
+        Some(password) => Some(hashed(&app, password, &[&call.email, &name, &tenant.brand.name]).await?),
         None => None,
     };
     let role = match (call.admin, tenant.is_default()) {
@@ -172,7 +185,41 @@ async fn create(common: &Common, call: Create) -> Done {
     match call.json {
         true => say_json(&shown(&person)),
         false => say(format_args!("made {} ({}), subject {}", person.user.name, person.handle(), person.user.sub)),
+    }?;
+    if password.is_none() {
+        note(format_args!(
+            "There is no password yet, so that nobody can sign in; to set one: keyward user set-password --email {} --password-stdin",
+            person.handle()
+        ));
     }
+    Ok(())
+}
+
+/// What is kept of a new password, once it may be one.
+async fn hashed(app: &App, password: &str, names: &[&str]) -> Result<String, Failure> {
+    let least = app.config().password.min_length;
+    acceptable(password, names, least).map_err(|id| Failure::Call(in_words(id, least)))?;
+    Ok(app.passwords.hash(password).await?)
+}
+
+async fn set_password(common: &Common, call: SetPassword) -> Done {
+    let password = from_stdin()?;
+    let app = opened(common).await?;
+    let tenant = tenant_of(&app, &call.of).await?;
+    let user = find(&app, &tenant, &call.email).await?;
+    let person = account::by_id(app.db().read(), tenant.id, user).await?;
+    let name = person.map(|p| p.user.name).unwrap_or_default();
+    let phc = hashed(&app, &password, &[&call.email, &name, &tenant.brand.name]).await?;
+    let (store, id) = (app.store.clone(), tenant.id);
+    app.db()
+        .write(async move |tx| {
+            let now = store.now();
+            account::reset_password(tx, id, user, (&phc, now)).await?;
+            let event = Event::success(audit::kind::PASSWORD_CHANGE).on(user).with(json!({ "by": "command line" }));
+            audit::record(tx, &Origin::of_process(id, now), event).await
+        })
+        .await?;
+    say(format_args!("{} has another password; whoever was signed in with the old one is signed out", call.email))
 }
 
 /// One line; what ends it is no part of the password.
@@ -228,9 +275,13 @@ async fn set(common: &Common, call: Who, status: Status) -> Done {
     let tenant = tenant_of(&app, &call.of).await?;
     let user = find(&app, &tenant, &call.who).await?;
     let (store, id) = (app.store.clone(), tenant.id);
-    app.db()
+    let done = app
+        .db()
         .write(async move |tx| {
             let now = store.now();
+            if status == Status::Disabled && account::is_last_administrator(tx, id, user).await? {
+                return Ok(false);
+            }
             account::set_status(tx, id, user, status, now).await?;
             let event = match status {
                 Status::Disabled => {
@@ -240,8 +291,15 @@ async fn set(common: &Common, call: Who, status: Status) -> Done {
                     .on(user)
                     .with(json!({ "status": "active", "by": "command line" })),
             };
-            audit::record(tx, &Origin::of_process(id, now), event).await
+            audit::record(tx, &Origin::of_process(id, now), event).await?;
+            Ok(true)
         })
         .await?;
+    if !done {
+        return Err(failed(format_args!(
+            "{} is the last active administrator; make another one first: keyward user create --admin",
+            call.who
+        )));
+    }
     say(format_args!("{} is {status}", call.who))
 }

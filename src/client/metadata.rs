@@ -46,6 +46,15 @@ impl ResponseType {
         Self::ALL.contains(&set).then_some(set)
     }
 
+    /// For the command line.
+    ///
+    /// # Errors
+    /// A sentence that lists what is known.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let known: Vec<String> = Self::ALL.iter().map(ToString::to_string).collect();
+        Self::parse(text).ok_or_else(|| format!("is none of: {}", known.join(", ")))
+    }
+
     /// Whether something comes from the authorization endpoint that must not stand in a query.
     pub fn is_front(self) -> bool {
         self.id_token || self.token

@@ -99,7 +99,6 @@ macro_rules! field {
 }
 
 field! {
-    SocketAddr: "an address and a port, such as 127.0.0.1:8080", |t| t.parse().ok();
     Url: "an absolute http or https URL", |t| Url::parse(t).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
     IpNet: "a network such as 10.0.0.0/8 or an address", |t| t.parse().ok().or_else(|| t.parse::<std::net::IpAddr>().ok().map(IpNet::from));
     u32: "a whole number", |t| t.parse().ok();
@@ -116,6 +115,21 @@ field! {
     PkceRule: "required or optional", PkceRule::parse;
     GrantType: "a grant type such as authorization_code", GrantType::parse;
     Format: "text or json", |t| match t { "text" => Some(Format::Text), "json" => Some(Format::Json), _ => None };
+}
+
+impl Field for SocketAddr {
+    fn read(text: &str) -> Result<Self, String> {
+        address(text)
+    }
+}
+
+/// An address to listen on.
+///
+/// # Errors
+/// What it must be, with the port that was meant.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(8080);
+    text.parse().map_err(|_| format!("must be an address and a port, such as 127.0.0.1:{port}"))
 }
 
 impl<T: Field> Field for Option<T> {

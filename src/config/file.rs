@@ -3,12 +3,16 @@
 use super::Problem;
 use std::collections::BTreeMap;
 
-pub(super) fn flatten(merged: &config::Config, values: &mut BTreeMap<String, String>, problems: &mut Vec<Problem>) {
+pub(super) fn flatten(
+    merged: &config::Config,
+    origin: &impl Fn(&str) -> String,
+    (values, problems): (&mut BTreeMap<String, String>, &mut Vec<Problem>),
+) {
     let Ok(root) = merged.clone().try_deserialize::<serde_json::Value>() else { return };
     for (section, table) in root.as_object().into_iter().flatten() {
         let Some(table) = table.as_object() else {
             problems.push(Problem {
-                origin: "configuration".into(),
+                origin: origin(section),
                 key: section.clone(),
                 says: "stands outside a [section]".into(),
             });
@@ -29,7 +33,7 @@ fn as_text(value: &serde_json::Value) -> String {
 }
 
 pub(super) fn line_of(toml: &str, key: &str) -> usize {
-    let Some((section, name)) = key.split_once('.') else { return 1 };
+    let (section, name) = key.split_once('.').unwrap_or(("", key));
     let mut here = String::new();
     for (number, line) in toml.lines().enumerate() {
         let line = line.trim();
@@ -42,6 +46,17 @@ pub(super) fn line_of(toml: &str, key: &str) -> usize {
         }
     }
     1
+}
+
+/// Where a parser stumbled, as " line 1, column 8", and why: it draws both over several lines.
+pub(super) fn on_one_line(drawn: &str) -> (String, String) {
+    let mut lines = drawn.lines();
+    let place = lines.next().and_then(|first| first.find(" line ").map(|at| first[at..].to_owned()));
+    let reasons: Vec<&str> = lines.filter(|l| !l.contains('|') && !l.trim().is_empty()).map(str::trim).collect();
+    match place {
+        Some(place) if !reasons.is_empty() => (place.trim_end_matches(':').to_owned(), reasons.join(", ")),
+        _ => (String::new(), drawn.lines().map(str::trim).collect::<Vec<_>>().join(" ")),
+    }
 }
 
 /// The known key that a mistyped one is likely to mean.

@@ -46,7 +46,7 @@ pub(super) enum Limits {
 pub(super) fn lock(path: &Path) -> Result<File> {
     let beside = with_suffix(path, "-lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&beside);
-    let file = file.map_err(|e| Error::unavailable(format!("{} cannot be opened: {e}", beside.display())))?;
+    let file = file.map_err(|e| unopened(&beside, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -56,10 +56,24 @@ pub(super) fn lock(path: &Path) -> Result<File> {
     }
 }
 
+/// Whether somebody holds that lock; makes nothing.
+pub(super) fn is_locked(path: &Path) -> Result<bool> {
+    let beside = with_suffix(path, "-lock");
+    match OpenOptions::new().write(true).open(&beside) {
+        Ok(file) => Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(unopened(&beside, &e)),
+    }
+}
+
+fn unopened(path: &Path, e: &std::io::Error) -> Error {
+    Error::unavailable(format!("{} cannot be opened: {e}", path.display()))
+}
+
 /// Makes the file, readable by its owner alone; SQLite gives its log and index the mode of the database.
 pub(super) fn create(path: &Path) -> Result<()> {
     let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-    made.map(drop).map_err(|e| Error::unavailable(format!("{} cannot be opened: {e}", path.display())))
+    made.map(drop).map_err(|e| unopened(path, &e))
 }
 
 /// For whoever must not make the file.
@@ -68,10 +82,11 @@ pub(super) fn expect(path: &Path) -> Result<()> {
         Ok(about) if about.is_file() => Ok(()),
         Ok(_) => Err(Error::unavailable(format!("{} is no file", path.display()))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Error::unavailable(format!(
-            "there is no database at {} yet; the first `keyward serve` makes it",
+            "there is no database at {} yet; the first `keyward serve` makes it; if there is one elsewhere, name its \
+             directory: --data-dir or KEYWARD__SERVER__DATA_DIR",
             path.display()
         ))),
-        Err(e) => Err(Error::unavailable(format!("{} cannot be opened: {e}", path.display()))),
+        Err(e) => Err(unopened(path, &e)),
     }
 }
 
@@ -190,10 +205,28 @@ async fn connect(url: &str, connections: u32, limits: Limits) -> Result<Database
                 })
             })
         });
-    Database::connect(options).await.map_err(|e| Error::unavailable(said(&e)))
+    match Database::connect(options).await {
+        Ok(connection) => Ok(connection),
+        Err(e) => Err(Error::unavailable(said(url, &e).await)),
+    }
 }
 
-/// The driver's own words, which name host and reason; sea-orm's wrapping says nothing more.
-fn said(e: &DbErr) -> String {
-    cause(e).map_or_else(|| e.to_string(), |cause| format!("the database cannot be reached: {cause}"))
+/// Where the database should be, and the driver's own words. The pool tries on until its time is over and forgets why:
+/// who refuses its connections is asked once more.
+async fn said(url: &str, e: &DbErr) -> String {
+    let words = cause(e).map_or_else(|| e.to_string(), ToString::to_string);
+    let Some((host, port)) = url::Url::parse(url).ok().and_then(|u| Some((u.host_str()?.to_owned(), port(&u)))) else {
+        return format!("the database cannot be reached: {words}");
+    };
+    let tried = tokio::time::timeout(WAIT, tokio::net::TcpStream::connect((host.as_str(), port))).await;
+    let words = match tried {
+        Ok(Ok(_)) => words,
+        Ok(Err(refused)) => refused.to_string(),
+        Err(_) => "it does not answer".to_owned(),
+    };
+    format!("the database at {host}:{port} cannot be reached: {words}")
+}
+
+fn port(url: &url::Url) -> u16 {
+    url.port().unwrap_or(if url.scheme() == "mysql" { 3306 } else { 5432 })
 }

@@ -1,6 +1,6 @@
 //! How an error becomes an answer: JSON for software, a page for people; and the headers that every answer has.
 
-use super::page;
+use super::{Params, page};
 use crate::app::App;
 use crate::ctx::Ctx;
 use crate::error::{Cause, Challenge, Code, Error, Fault, Notice, Protocol};
@@ -40,15 +40,24 @@ fn status(error: &Error) -> u16 {
 pub fn answer(app: &App, ctx: Option<&Ctx>, (dialect, request_id): (Dialect, &str), error: &Error) -> HttpResponse {
     match error {
         Error::Ours(cause) => tracing::error!(request_id, cause = cause.text, fault = ?cause.kind, "a request failed"),
-        other => tracing::debug!(request_id, error = %other, "a request was refused"),
+        refused => {
+            let client_id = ctx.and_then(named);
+            tracing::info!(request_id, client_id, cause = %refused, status = status(refused), "a request was refused");
+        }
     }
     match (dialect, ctx) {
         (Dialect::Page, Some(ctx)) => problem(app, ctx, error),
-        _ => json(error),
+        _ => json(ctx, error),
     }
 }
 
-fn json(error: &Error) -> HttpResponse {
+/// The application that a request's address names, whether it is known or not.
+fn named(ctx: &Ctx) -> Option<String> {
+    let (_, query) = ctx.page.as_ref()?.split_once('?')?;
+    Params::parse(query).ok()?.get("client_id").map(|id| id.chars().take(100).collect())
+}
+
+fn json(ctx: Option<&Ctx>, error: &Error) -> HttpResponse {
     let plain = |code, says| Protocol::new(code, says);
     let owned;
     let protocol = match error {
@@ -80,21 +89,26 @@ fn json(error: &Error) -> HttpResponse {
     if let Some(after) = protocol.retry_after {
         response.insert_header((header::RETRY_AFTER, after.as_secs().max(1).to_string()));
     }
-    challenge(&mut response, protocol);
+    challenge(&mut response, protocol, ctx.map_or("oauth2", |ctx| &ctx.issuer));
     no_store(&mut response);
+    if protocol.challenge == Challenge::BearerBare {
+        // RFC 6750 section 3.1: nor in the body.
+        return response.finish();
+    }
     let says = protocol.names.as_deref().unwrap_or(protocol.says);
     response.json(serde_json::json!({ "error": protocol.code.wire(), "error_description": says }))
 }
 
-fn challenge(response: &mut HttpResponseBuilder, protocol: &Protocol) {
+fn challenge(response: &mut HttpResponseBuilder, protocol: &Protocol, realm: &str) {
     let value = match protocol.challenge {
         Challenge::None => return,
         // RFC 6749 section 5.2
         Challenge::Basic => "Basic realm=\"oauth2\", charset=\"UTF-8\"".to_owned(),
         // RFC 6750 section 3.1: no error code when no token came.
-        Challenge::BearerBare => "Bearer".to_owned(),
+        Challenge::BearerBare => format!("Bearer realm=\"{realm}\""),
         Challenge::Bearer => {
-            format!("Bearer error=\"{}\", error_description=\"{}\"", protocol.code.wire(), protocol.says)
+            let (error, says) = (protocol.code.wire(), protocol.says);
+            format!("Bearer realm=\"{realm}\", error=\"{error}\", error_description=\"{says}\"")
         }
     };
     response.insert_header((header::WWW_AUTHENTICATE, value));
@@ -143,7 +157,7 @@ fn problem(app: &App, ctx: &Ctx, error: &Error) -> HttpResponse {
         }
         Err(e) => {
             tracing::error!(error = %e, "the page of an error could not be made");
-            json(error)
+            json(Some(ctx), error)
         }
     }
 }

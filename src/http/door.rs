@@ -13,7 +13,7 @@ use crate::page::{Problem, link};
 use crate::tenant::Place;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
@@ -245,14 +245,14 @@ async fn enter(app: &App, req: &HttpRequest, slug: Option<&str>, request_id: &st
 fn make(app: &App, req: &HttpRequest, (place, now): (Place, entity::Micros), request_id: &str) -> Ctx {
     let text = |name: header::HeaderName| req.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or("");
     let asked = asked_language(req.query_string()).or_else(|| cookie::language(req, place.secure));
-    let path = req.uri().path_and_query().map_or("/", |p| p.as_str());
+    let again = matches!(*req.method(), Method::GET | Method::HEAD);
     Ctx {
         locale: Locale::negotiate(asked.as_deref(), Some(text(header::ACCEPT_LANGUAGE))),
         tenant: place.tenant,
         issuer: place.issuer,
         base: place.base,
         secure: place.secure,
-        path: path.into(),
+        page: again.then(|| req.uri().path_and_query().map_or("/", |p| p.as_str()).into()),
         now,
         ip: address(app, req),
         user_agent: text(header::USER_AGENT).chars().take(400).collect::<String>().into(),
@@ -300,6 +300,7 @@ async fn turned_away(
     let mut response = match (&error, &home) {
         // Somebody typed an address of this machine: lead them to the right one.
         (Error::Person(Notice::WrongHost), Some(ctx)) if dialect == Dialect::Page && is_local(&http) => {
+            tracing::info!(request_id, cause = %error, "a request was refused");
             wrong_host(app, ctx)
         }
         (Error::Person(Notice::WrongHost), _) => answer(app, None, (Dialect::Json, request_id), &error),

@@ -29,6 +29,7 @@ pub async fn get(app: App, ctx: Ctx, visitor: Visitor, query: Query) -> Result<H
     let (visitor, new_browser) = cookie::with_browser(&ctx, visitor)?;
     let mut response = page(&app, &ctx, 200, &blank(&app, &ctx, &visitor, token)?)?;
     cookie::add(&mut response, new_browser);
+    cookie::add(&mut response, query.0.get("ui_locales").map(|_| cookie::chosen_language(&ctx)));
     Ok(response)
 }
 
@@ -65,6 +66,7 @@ pub async fn post(app: App, ctx: Ctx, req: HttpRequest, (visitor, form): (Visito
     if !open(&app, &ctx, &hash).await? {
         return page(&app, &ctx, 410, &SetupGone { sign_in: ctx.to("/login") });
     }
+    let ctx = ctx.at(&format!("/setup?token={token}"));
     let mut shown = Setup {
         email: form.owned("email").unwrap_or_default(),
         name: form.owned("name").unwrap_or_default(),

@@ -55,6 +55,7 @@ impl Samples for SignIn {
             other_account: None,
             remember: false,
             notice: None,
+            wait_minutes: 0,
             field_errors: SignInErrors::default(),
             cancel: true,
         };
@@ -71,6 +72,7 @@ impl Samples for SignIn {
             SignIn { identifier: "ada@example.com".into(), remember: true, notice: Some(note::WRONG), ..plain.clone() },
             SignIn {
                 notice: Some(note::THROTTLED),
+                wait_minutes: 15,
                 field_errors: SignInErrors {
                     identifier: Some(field::IDENTIFIER_MISSING),
                     password: Some(field::PASSWORD_MISSING),

@@ -102,11 +102,13 @@ fn ids_are_unique_and_what_is_named_exists() {
 fn what_a_page_can_say_exists_in_every_language() {
     for locale in Locale::ALL {
         for id in [note::ALL, field::ALL, leave::ALL, link::ALL].concat() {
-            assert!(locale.find(id, &[("application", "Wiki".into())]).is_some(), "{id}");
+            let args = [("application", "Wiki".into()), ("count", "2".into())];
+            assert!(locale.find(id, &args).is_some(), "{id}");
         }
         for notice in Notice::ALL {
             for part in ["heading", "text", "advice"] {
-                assert!(locale.find(&format!("error-{}-{part}", notice.id()), &[]).is_some(), "{notice:?} {part}");
+                let args = [("address", "https://id.example.com/".into())];
+                assert!(locale.find(&format!("error-{}-{part}", notice.id()), &args).is_some(), "{notice:?} {part}");
             }
         }
     }

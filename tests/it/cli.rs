@@ -1,6 +1,6 @@
 //! The command line: the real program, alone and beside a running server.
 
-use crate::support::process::{House, PASSWORD, finished, free_port, names, within};
+use crate::support::process::{House, PASSWORD, Serving, finished, free_port, names, within};
 use crate::support::{Browser, CALLBACK, Registered, rp};
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
@@ -57,6 +57,7 @@ async fn the_first_start_prints_a_setup_url_and_the_program_ends_on_sigterm() {
 async fn people_that_the_command_line_makes_sign_in_at_once_and_disabled_ones_are_out_within_two_seconds() {
     let house = House::new().await;
     let serving = house.serve();
+    house.person("root@example.com", &["--admin"]);
     let claims = house.file("claims.json", r#"{"given_name":"Ada","birthdate":"1815-12-10"}"#);
     let arguments = [
         "user",
@@ -128,6 +129,26 @@ async fn a_call_that_makes_no_sense_is_exit_code_2_and_a_failure_is_1() {
     ] {
         house.run_with(call, input).refused(2);
     }
+    for wrong in ["39474", "localhost:39474"] {
+        let said = house.run(&["serve", "--listen", wrong]);
+        assert!(said.code == Some(2) && said.err.contains("such as 127.0.0.1:39474"), "{said:?}");
+    }
+    for (option, known) in [
+        ("--grant", "client_credentials"),
+        ("--token-endpoint-auth-method", "private_key_jwt"),
+        ("--id-token-signed-response-alg", "EdDSA"),
+    ] {
+        let said = house.run(&["client", "create", "--name", "W", option, "nothing"]);
+        assert!(said.code == Some(2) && said.err.contains(known), "{said:?}");
+    }
+    let wiki = ["client", "create", "--name", "W", "--redirect-uri", CALLBACK];
+    let no_set = house.file("jwks.json", "{\"kty\":\"EC\"}");
+    let line = house.run(&[&wiki[..], &["--jwks", no_set.to_str().unwrap()]].concat()).refused(2);
+    assert!(line.contains("--jwks") && line.contains("a JWK Set is wanted"), "{line}");
+    let line = house.run(&[&wiki[..], &["--token-endpoint-auth-method", "private_key_jwt"]].concat()).refused(2);
+    assert!(line.contains("--jwks FILE"), "{line}");
+    let line = house.run(&["user", "list", "--data-dir", no_set.to_str().unwrap()]).refused(2);
+    assert!(line.contains("is a file"), "{line}");
     for call in [
         &["nonsense"][..],
         &["user"],
@@ -242,16 +263,28 @@ async fn every_option_of_client_create_is_kept() {
     ] {
         assert_eq!(shown[name], expected, "{name} in {shown}");
     }
+    let told = house.run(&["client", "show", made["client_id"].as_str().unwrap()]).done();
+    for line in [
+        "authentication: private_key_jwt",
+        "post_logout_redirect_uri: https://app.example.com/bye",
+        "allowed_origin: https://app.example.com",
+    ] {
+        assert!(told.lines().any(|l| l == line), "{line} in {told}");
+    }
     let public = house.run(&["client", "create", "--name", "App", "--redirect-uri", "http://127.0.0.1/cb", "--public"]);
     assert!(!public.err.contains("Keep the secret"), "{public:?}");
     let public = public.done();
     assert!(public.contains("client_id:") && !public.contains("secret"), "{public}");
     let secret = house.run(&["client", "create", "--name", "Wiki", "--redirect-uri", CALLBACK]);
     assert!(secret.err.contains("Keep the secret now") && secret.out.contains("client_secret: "), "{secret:?}");
+    assert!(secret.out.contains("authentication: client_secret_basic"), "{secret:?}");
     let words = secret.out.split_whitespace().find(|w| w.starts_with("kw_cs_")).unwrap_or_default().to_owned();
     let listed = house.run(&["client", "list"]).done();
     assert!(listed.lines().count() == 4 && (words.is_empty() || !listed.contains(&words)), "{listed}");
     assert_eq!(house.run(&["client", "list", "--json"]).json().as_array().unwrap().len(), 3);
+    let job = house.run(&["client", "create", "--name", "Job", "--grant", "client_credentials", "--json"]).json();
+    let shown = house.run(&["client", "show", job["client_id"].as_str().unwrap(), "--json"]).json();
+    assert_eq!(shown["scope"], "", "the standard scopes are about people");
 }
 
 #[tokio::test]
@@ -341,7 +374,7 @@ async fn the_schema_goes_up_and_down_and_says_where_it_stands() {
     let house = House::empty();
     for call in [&["migrate", "status"][..], &["migrate", "down"], &["user", "list"], &["keys", "rotate"], &["work"]] {
         let line = house.run(call).refused(1);
-        assert!(line.contains("there is no database at"), "{call:?}: {line}");
+        assert!(line.contains("there is no database at") && line.contains("--data-dir"), "{call:?}: {line}");
         assert!(!house.data().exists(), "{call:?} made something");
     }
     assert!(house.run(&["check"]).done().contains("is not there yet"));
@@ -360,7 +393,11 @@ async fn the_schema_goes_up_and_down_and_says_where_it_stands() {
     let line = house.run(&["user", "list"]).refused(1);
     assert!(line.contains("keyward migrate up"), "{line}");
     let serving = house.serve();
-    assert!(house.run(&["check"]).done().contains("it is the one of this database"));
+    let checked = house.run(&["check"]).done();
+    assert!(
+        checked.contains("it is the one of this database") && checked.contains("server: one is running"),
+        "{checked}"
+    );
     for call in [&["migrate", "up"][..], &["migrate", "down"]] {
         let line = house.run(call).refused(1);
         assert!(line.contains("another keyward server is running"), "{line}");
@@ -414,9 +451,11 @@ async fn a_broken_file_is_told_with_every_key_and_line_at_once() {
         assert!(said.err.contains(part), "{part} missing in\n{}", said.err);
     }
     assert!(!house.data().exists(), "nothing was made");
+    let lines: Vec<&str> = said.err.lines().filter_map(|l| l.split(" line ").nth(1)).collect();
+    assert!(lines.is_sorted_by_key(|l| l.split(':').next().unwrap().parse::<u32>().unwrap()), "{lines:?}");
     for (text, part) in [
-        ("[server\nlisten = 1\n", "line 1"),
-        ("a = 1\n", "stands outside a [section]"),
+        ("[server\nlisten = 1\n", "broken.toml line 1, column 8: "),
+        ("# first\na = 1\n", "broken.toml line 2: a stands outside a [section]"),
         ("[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n", "line 3"),
         ("[server]\npublic_url = \"https://id.example.com/path\"\n", "line 2: server.public_url must have no path"),
         ("[brand]\nname = \"a\\u0007b\"\n", "line 2: brand.name must be a text without control characters"),
@@ -437,15 +476,27 @@ async fn names_in_the_environment_that_are_not_known_are_warned_about() {
     let mut house = House::empty();
     house.set("KEYWARD__SERVER__LISTNE", "127.0.0.1:1");
     house.set("APP_COLOUR", "#ffffff");
+    house.set("KEYWARD__FOO", "1");
+    house.set("KEYWARD_SERVER_LISTEN", "127.0.0.1:1");
+    // What a cluster sets for a service of this name.
+    house.set("KEYWARD_PORT", "tcp://10.0.0.1:8080");
     let said = house.run(&["check"]);
     assert_eq!(said.code, Some(0));
-    for part in ["warning: environment KEYWARD__SERVER__LISTNE", "warning: environment APP_COLOUR"] {
-        assert!(said.err.contains(part), "{part} missing in {said:?}");
+    for part in [
+        "warning: environment KEYWARD__SERVER__LISTNE: is not a name that is known; is server.listen meant?",
+        "warning: environment APP_COLOUR",
+        "warning: environment KEYWARD__FOO",
+        "warning: environment KEYWARD_SERVER_LISTEN: is not a name that is known; is KEYWARD__SERVER__LISTEN meant?",
+    ] {
+        assert_eq!(said.err.matches(part).count(), 1, "{part} in {said:?}");
     }
+    assert_eq!(said.err.lines().count(), 4, "{said:?}");
     house.set("KEYWARD__PASSWORD__MEMORY_KIB", "much");
     let said = house.run(&["check"]);
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("environment KEYWARD__PASSWORD__MEMORY_KIB: password.memory_kib must be"), "{said:?}");
+    house.set("PORT", "abc");
+    assert!(house.run(&["check"]).err.contains("environment PORT: must be a number"));
 }
 
 #[tokio::test]
@@ -456,6 +507,8 @@ async fn an_app_domain_that_is_not_the_host_of_public_url_ends_the_start() {
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("environment APP_DOMAIN: brand.domain differs from the host"), "{said:?}");
     assert!(!house.data().exists());
+    let said = house.run(&["check"]);
+    assert!(said.err.contains("environment APP_DOMAIN: brand.domain differs"), "without PUBLIC_URL too: {said:?}");
     house.set("APP_DOMAIN", "localhost");
     drop(house.serve());
 }
@@ -483,6 +536,7 @@ async fn a_port_in_use_is_one_line_before_anything_is_made() {
     let _taken = std::net::TcpListener::bind(("127.0.0.1", house.port)).unwrap();
     let line = house.does_not_serve(&[]).refused(1);
     assert!(line.contains(&format!("cannot listen on 127.0.0.1:{}", house.port)), "{line}");
+    assert!(line.contains("--listen") && line.contains("PORT"), "{line}");
     assert!(!house.data().exists());
 }
 
@@ -609,4 +663,122 @@ async fn every_change_of_the_command_line_leaves_one_audit_event() {
         assert_eq!(count(kind), expected, "{kind}");
     }
     assert!(count("key.rotate") >= 2, "one for each key");
+}
+
+#[tokio::test]
+async fn a_pipe_that_closes_early_is_no_error() {
+    let house = House::new().await;
+    drop(house.serve());
+    let mut child = house
+        .command(&["keys", "list"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn a_port_that_the_kernel_chooses_is_the_one_that_is_said() {
+    let house = House::empty();
+    let serving = Serving::spawn(house.command(&["serve", "--listen", "127.0.0.1:0"]));
+    serving.hear("/setup?token=");
+    let log = serving.log();
+    let url = log.split_whitespace().find(|w| w.contains("/setup?token=")).unwrap();
+    assert!(!log.contains(":0 ") && !log.contains(":0)"), "{log}");
+    assert_eq!(Browser::at(url).get(url).await.status, 200);
+}
+
+#[tokio::test]
+async fn another_password_is_set_and_ends_what_came_of_the_one_before() {
+    let house = House::new().await;
+    let _serving = house.serve();
+    let made = house.run(&["user", "create", "--email", ADA, "--name", "Ada Lovelace"]);
+    assert!(made.err.contains("keyward user set-password --email ada@example.com --password-stdin"), "{made:?}");
+    let set = ["user", "set-password", "--email", ADA, "--password-stdin"];
+    house.run_with(&set, "short").refused(2);
+    house.run_with(&set, "ada lovelace and some more").refused(2);
+    house.run_with(&set, PASSWORD).done();
+    let (mut browser, status, _) = sign_in(&house.issuer(), ADA).await;
+    assert_eq!(status, 200);
+    house.run_with(&set, "eight slow herons by the lake").done();
+    assert_eq!(browser.get(&format!("{}/account", house.issuer())).await.status, 303, "signed out");
+    assert_eq!(sign_in(&house.issuer(), ADA).await.1, 422, "the old one is none");
+    let events = house.events().await;
+    let changed: Vec<_> = events.iter().filter(|e| e.kind == "password.change").collect();
+    assert!(changed.len() == 2 && changed.iter().all(|e| e.target.is_some()));
+}
+
+#[tokio::test]
+async fn the_last_active_administrator_is_not_disabled() {
+    let house = House::new().await;
+    drop(house.serve());
+    house.person(ADA, &["--admin"]);
+    let line = house.run(&["user", "disable", ADA]).refused(1);
+    assert!(line.contains("the last active administrator") && line.contains("user create --admin"), "{line}");
+    house.person("root@example.com", &["--admin"]);
+    house.run(&["user", "disable", ADA]).done();
+    house.run(&["user", "disable", "root@example.com"]).refused(1);
+    house.run(&["user", "enable", ADA]).done();
+}
+
+#[tokio::test]
+async fn check_finds_what_a_start_would_stumble_over() {
+    let mut house = House::empty();
+    drop(house.serve());
+    house.set("APP_LOGO_URL", "/assets/logo.svg");
+    let said = house.run(&["check"]);
+    let warning = "warning: brand.logo_url is /assets/logo.svg, but there is no";
+    assert!(said.code == Some(0) && said.err.contains(warning), "{said:?}");
+    std::fs::create_dir(house.data().join("assets")).unwrap();
+    std::fs::write(house.data().join("assets/logo.svg"), "<svg/>").unwrap();
+    assert!(house.run(&["check"]).err.is_empty());
+    std::fs::set_permissions(house.data().parent().unwrap(), PermissionsExt::from_mode(0o755)).unwrap();
+    for (path, mode) in [("", 0o555), ("keyward.db", 0o444), ("keyward.db-lock", 0o444)] {
+        for path in ["", "keyward.db", "keyward.db-shm", "keyward.db-wal", "keyward.db-lock"] {
+            let path = house.data().join(path);
+            if path.exists() {
+                std::fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
+            }
+        }
+        let path = house.data().join(path);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let said = finished(house.powerless(&["check"]), "");
+        assert!(said.code == Some(1) && said.err.contains(path.to_str().unwrap().trim_end_matches('/')), "{said:?}");
+        assert!(said.err.contains("Permission denied"), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_server_that_refuses_connections_is_named_with_the_cause() {
+    let mut house = House::empty();
+    house.set("DATABASE_URL", &format!("postgres://keyward:hunter2@127.0.0.1:{}/keyward", free_port()));
+    let line = house.run(&["user", "list"]).refused(1);
+    assert!(line.contains("the database at 127.0.0.1:") && line.contains("Connection refused"), "{line}");
+    assert!(!line.contains("hunter2"), "{line}");
+}
+
+#[tokio::test]
+async fn the_reference_of_an_error_page_is_in_the_log_with_its_cause() {
+    let house = House::empty();
+    let serving = house.serve();
+    let issuer = house.issuer();
+    let page = Browser::at(&issuer).get(&format!("{issuer}/oauth2/authorize?client_id=app.nobody&state=s3cret")).await;
+    let reference = page.headers["x-request-id"].to_str().unwrap().to_owned();
+    assert!(page.body.contains(&reference));
+    serving.hear(&reference);
+    let log = serving.log();
+    let line = log.lines().find(|l| l.contains(&reference)).unwrap();
+    assert!(line.contains("unknown-client") && line.contains("app.nobody") && !line.contains("s3cret"), "{line}");
+
+    let made = house.run(&["client", "create", "--name", "Wiki", "--redirect-uri", CALLBACK, "--json"]).json();
+    let id = made["client_id"].as_str().unwrap();
+    let asked = format!("{issuer}/oauth2/authorize?client_id={id}&redirect_uri={CALLBACK}&response_type=token");
+    assert_eq!(Browser::at(&issuer).get(&asked).await.status, 303);
+    serving.hear("unsupported_response_type");
+    assert!(serving.log().lines().any(|l| l.contains("unsupported_response_type") && l.contains(id)));
+    serving.terminate();
+    serving.hear("told to stop");
 }

@@ -1,12 +1,13 @@
 //! Sessions, passwords and throttles, as people and their attackers meet them.
 
-use crate::support::{Browser, EMAIL, PASSWORD, Server};
+use crate::support::browser::Page;
+use crate::support::{Browser, EMAIL, PASSWORD, Server, rp};
 use entity::{Role, Status};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-async fn attempt(browser: &mut Browser, identifier: &str, password: &str) -> crate::support::browser::Page {
+async fn attempt(browser: &mut Browser, identifier: &str, password: &str) -> Page {
     let page = browser.follow("/login").await;
     browser.answer_once(&page, &[("identifier", identifier), ("password", password), ("decision", "continue")]).await
 }
@@ -38,7 +39,7 @@ async fn the_session_cookie_is_bound_and_its_secret_changes_at_each_sign_in__cs_
     let page = browser.follow("/login").await;
     assert_eq!(page.status, 200, "signed in already: the account");
     let client = server.client_with(|c| c.first_party = true).await;
-    let page = browser.follow(&crate::support::rp::authorize(&server, &client, &[("prompt", "login")])).await;
+    let page = browser.follow(&rp::authorize(&server, &client, &[("prompt", "login")])).await;
     browser.sign_in(&page).await;
     assert_ne!(browser.cookies, before);
     assert!(signed_in(&mut browser).await);
@@ -127,6 +128,7 @@ async fn a_sixth_wrong_attempt_waits_however_the_address_is_spelt__en_05() {
     let answer = attempt(&mut browser, EMAIL, PASSWORD).await;
     assert_eq!(answer.status, 429, "the right password tells nothing");
     assert!(answer.headers.contains_key("retry-after"));
+    assert!(answer.body.contains("wait 15 minutes"), "{}", answer.body);
     assert_eq!(server.app.passwords.done(), hashes, "nothing is compared");
     attempt(&mut browser, EMAIL, "wrong").await;
     assert_eq!(server.count("rate_limit_exceeded").await, 1, "one event per key and window");
@@ -188,4 +190,63 @@ async fn a_success_gives_the_counters_back_and_old_hashes_are_renewed() {
     }
     let after = stored(&server).await;
     assert!(before.contains("t=1") && after.contains("t=2"), "{after}");
+}
+
+/// Where the page's language link to German leads.
+fn in_german(page: &Page) -> String {
+    let link = page.body.split("href=\"").filter_map(|l| l.split('"').next()).find(|l| l.ends_with("ui_locales=de"));
+    link.unwrap_or_else(|| panic!("no link to German: {}", page.body)).replace("&amp;", "&")
+}
+
+#[tokio::test]
+async fn the_language_link_of_a_page_that_answers_a_form_keeps_the_flow() {
+    let server = Server::start().await;
+    server.person().await;
+    let client = server.client().await;
+    let mut browser = Browser::new(&server);
+    let page = browser.follow(&rp::authorize(&server, &client, &[])).await;
+    let again = browser.answer_once(&page, &[("identifier", EMAIL), ("password", "wrong")]).await;
+    assert_eq!(again.status, 422);
+    let german = browser.get(&in_german(&again)).await;
+    assert!(german.body.contains("<html lang=\"de\"") && german.body.contains("Wiki"), "{}", german.body);
+    let page = browser.answer(&german, &[("identifier", EMAIL), ("password", PASSWORD)]).await;
+    assert!(page.has("decision", Some("allow")) && page.body.contains("<html lang=\"de\""), "{}", page.body);
+}
+
+#[tokio::test]
+async fn the_language_link_of_the_set_up_page_keeps_its_token() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let page = browser.get(server.setup_url.as_ref().unwrap()).await;
+    let fields = [("email", EMAIL), ("name", "Ada"), ("password", "short")];
+    let again = browser.answer_once(&page, &fields).await;
+    assert_eq!(again.status, 422);
+    let german = browser.get(&in_german(&again)).await;
+    assert_eq!(german.status, 200);
+    let again = browser.answer_once(&german, &fields).await;
+    assert!(again.body.contains("<html lang=\"de\""), "the language that was chosen stays: {}", again.body);
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_asked_for_again_has_no_language_link() {
+    let server = Server::start().await;
+    server.person().await;
+    let mut browser = Browser::signed_in(&server).await;
+    let csrf = browser.get("/account").await.hidden().into_iter().find(|(n, _)| n == "csrf").unwrap().1;
+    let page = browser.post("/signout", &[("csrf", &csrf)]).await;
+    assert!(page.status == 200 && !page.body.contains("ui_locales"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_begun_in_a_language_goes_on_in_it() {
+    let server = Server::start().await;
+    server.person().await;
+    let mut browser = Browser::new(&server);
+    let page = browser.follow("/login?ui_locales=de").await;
+    assert!(page.body.contains("<html lang=\"de\""), "{}", page.url);
+    let page = browser.sign_in(&page).await;
+    assert!(page.url.ends_with("/account") && page.body.contains("<html lang=\"de\""), "{}", page.url);
+    let mut other = Browser::signed_in(&server).await;
+    let page = other.follow("/login?ui_locales=de").await;
+    assert!(page.url.ends_with("/account") && page.body.contains("<html lang=\"de\""), "{}", page.url);
 }

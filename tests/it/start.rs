@@ -190,7 +190,8 @@ async fn a_public_url_follows_until_something_was_issued() {
         Ok(_) => panic!("it followed although tokens name the old issuer"),
         Err(line) => line,
     };
-    assert!(line.contains(&format!("keyward tenant move --to {new}")) && line.contains(&old), "{line}");
+    assert!(line.contains(&format!("keyward tenant move --to {new}")), "{line}");
+    assert!(line.contains(&format!("--public-url {old}")), "{line}");
 }
 
 #[tokio::test]
@@ -217,6 +218,14 @@ async fn after_a_move_both_issuers_are_served() {
         assert!(page.body.contains(&format!("\"issuer\":\"{base}\"")), "{}", page.body);
     }
     assert_eq!(browser.get(&format!("{}/account", house.issuer())).await.status, 200, "whoever was signed in still is");
+}
+
+#[tokio::test]
+async fn whoever_comes_by_another_local_name_is_told_the_address() {
+    let server = Server::start().await;
+    let page = Browser::at(&format!("http://127.0.0.1:{}", server.port)).get("/login").await;
+    page.is_error_page(421);
+    assert!(page.body.contains(&format!("Its address is {}/.", server.issuer)), "{}", page.body);
 }
 
 #[tokio::test]
@@ -256,4 +265,18 @@ async fn a_request_that_is_under_way_is_finished_after_sigterm() {
     let said = serving.said();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(!said.err.contains("panicked"));
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_up_the_end() {
+    let house = House::new().await;
+    let mut serving = house.serve();
+    let mut browser = Browser::at(&house.issuer());
+    assert_eq!(browser.get(&format!("{}/readyz", house.issuer())).await.status, 200);
+    let began = std::time::Instant::now();
+    serving.terminate();
+    let said = serving.said();
+    assert!(said.err.contains("told to stop"), "{said:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "the connection is kept for 30 s: {:?}", began.elapsed());
+    drop(browser);
 }

@@ -58,7 +58,9 @@ async fn without_a_token_the_challenge_names_no_error__rfc6750_3_1() {
     let requests = [http().get(&url), http().post(&url), http().get(&url).header("authorization", "Basic YTpi")];
     for request in requests {
         let answer = answered(request).await;
-        assert_eq!((answer.status, answer.headers["www-authenticate"].to_str().unwrap()), (401, "Bearer"));
+        let realm = format!("Bearer realm=\"{}\"", server.issuer);
+        assert_eq!((answer.status, answer.headers["www-authenticate"].to_str().unwrap()), (401, realm.as_str()));
+        assert!(answer.text.is_empty(), "no error information: {}", answer.text);
     }
     let answer = userinfo(&server, "x.y.z").await;
     assert_eq!((answer.status, answer.error().as_str()), (401, "invalid_token"));

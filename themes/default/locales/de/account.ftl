@@ -17,7 +17,7 @@ account-unverified = Noch nicht bestätigt
 account-sub = Konto-ID
 account-sub-hint = Der Support fragt vielleicht danach.
 account-sessions = Wo Sie angemeldet sind
-account-sessions-text = Kommt Ihnen etwas davon unbekannt vor? Dann beenden Sie es und ändern Sie Ihr Passwort.
+account-sessions-text = Kommt Ihnen etwas davon unbekannt vor? Dann beenden Sie es und sagen Sie es den Betreibern dieses Dienstes.
 account-session-current = Dieses Gerät
 account-session-used = Zuletzt genutzt { $when }
 account-session-since = Angemeldet { $when }
@@ -29,7 +29,7 @@ account-session-gone = Diese Sitzung war schon beendet.
 
 setup-title = Erster Administrator
 setup-heading = Ersten Administrator anlegen
-setup-text = Dieses Konto verwaltet alles auf diesem Server. Weitere Personen können Sie danach hinzufügen.
+setup-text = Das ist das erste Konto, mit den Rechten eines Administrators. Personen und Anwendungen werden vorerst auf der Befehlszeile des Servers verwaltet.
 setup-name = Name
 setup-email = E-Mail-Adresse
 setup-password = Passwort

@@ -57,7 +57,7 @@ error-too-large-advice = Gehen Sie zurück und senden Sie weniger.
 
 error-wrong-host-heading = Diese Adresse gehört nicht zu uns
 error-wrong-host-text = Sie haben diesen Server unter einem Namen erreicht, auf den er nicht antwortet.
-error-wrong-host-advice = Prüfen Sie die Adresse. Wenn Sie den Server betreiben, vergleichen Sie sie mit der eingestellten öffentlichen Adresse.
+error-wrong-host-advice = Seine Adresse ist { $address }. Wenn Sie den Server betreiben und eine andere möchten, ändern Sie seine öffentliche Adresse.
 
 error-throttled-heading = Bitte warten Sie einen Moment
 error-throttled-text = Es gab zu viele Versuche in kurzer Zeit, mit Ihrem Konto oder aus Ihrem Netz.

@@ -18,7 +18,11 @@ sign-in-again-submit = Weiter
 
 sign-in-wrong = E-Mail-Adresse oder Passwort stimmt nicht. Prüfen Sie beides und versuchen Sie es noch einmal.
 sign-in-wrong-password = Dieses Passwort stimmt nicht. Versuchen Sie es bitte noch einmal.
-sign-in-throttled = Zu viele Versuche. Warten Sie bitte ein paar Minuten und versuchen Sie es dann erneut.
+sign-in-throttled =
+    { $count ->
+        [one] Zu viele Versuche. Warten Sie bitte { $count } Minute und versuchen Sie es dann erneut.
+       *[other] Zu viele Versuche. Warten Sie bitte { $count } Minuten und versuchen Sie es dann erneut.
+    }
 sign-in-busy = Gerade melden sich sehr viele Menschen an. Versuchen Sie es bitte gleich noch einmal.
 sign-in-fresh-needed = Diese Anwendung möchte, dass Sie Ihr Passwort bestätigen, obwohl Sie schon angemeldet sind.
 sign-in-session-ended = Sie wurden abgemeldet. Melden Sie sich an, dann geht es dort weiter, wo Sie waren.

@@ -17,7 +17,7 @@ account-unverified = Not confirmed yet
 account-sub = Account ID
 account-sub-hint = Support may ask you for it.
 account-sessions = Where you’re signed in
-account-sessions-text = If you don’t recognise one of these, end it and change your password.
+account-sessions-text = If you don’t recognise one of these, end it and tell the people who run this service.
 account-session-current = This device
 account-session-used = Last used { $when }
 account-session-since = Signed in { $when }
@@ -29,7 +29,7 @@ account-session-gone = That session had already ended.
 
 setup-title = First administrator
 setup-heading = Create the first administrator
-setup-text = This account will manage everything on this server. You can add more people afterwards.
+setup-text = This is the first account, with an administrator’s rights. For now, people and applications are managed on the server’s command line.
 setup-name = Name
 setup-email = Email
 setup-password = Password

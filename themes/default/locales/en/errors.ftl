@@ -57,7 +57,7 @@ error-too-large-advice = Go back and send less.
 
 error-wrong-host-heading = This address isn’t ours
 error-wrong-host-text = You reached this server under a name it doesn’t answer to.
-error-wrong-host-advice = Check the address. If you run this server, compare it with the configured public address.
+error-wrong-host-advice = Its address is { $address }. If you run this server and want another one, change its public address.
 
 error-throttled-heading = Please wait a moment
 error-throttled-text = There were too many attempts in a short time, from your account or from your network.

@@ -18,7 +18,11 @@ sign-in-again-submit = Continue
 
 sign-in-wrong = That email or password isn’t right. Check both and try again.
 sign-in-wrong-password = That password isn’t right. Please try again.
-sign-in-throttled = Too many attempts. Please wait a few minutes, then try again.
+sign-in-throttled =
+    { $count ->
+        [one] Too many attempts. Please wait { $count } minute, then try again.
+       *[other] Too many attempts. Please wait { $count } minutes, then try again.
+    }
 sign-in-busy = A lot of people are signing in right now. Please try again in a moment.
 sign-in-fresh-needed = This application asks you to confirm your password, even though you are signed in.
 sign-in-session-ended = You have been signed out. Sign in to carry on where you left off.
