@@ -61,7 +61,9 @@ impl Documents {
         let mut kept = place.lock().await;
         if let Some(kept) = kept.as_ref().filter(|k| k.uri == *uri) {
             let age = kept.at.until(now);
-            let knows = |keys: &KeyDocument| kid.is_none_or(|kid| keys.verifiers.iter().any(|v| v.kid() == Some(kid)));
+            let knows = |keys: &KeyDocument| {
+                kid.is_none_or(|kid| keys.verifiers.iter().any(|v| v.kid().is_none_or(|own| own == kid)))
+            };
             match &kept.found {
                 Ok(keys) if age < REST || (age < KEPT && knows(keys)) => return Ok(keys.clone()),
                 Err(why) if age < REST => return Err(why),

@@ -277,8 +277,9 @@ fn prove(
     (alg, header): (SigningAlg, &Header),
     keys: &[Verifier],
 ) -> Result<(), Refusal> {
-    // A kid is a text to compare, in this set alone (KJ-04); without one, any key that fits may be meant.
-    let meant = |key: &&Verifier| header.kid.is_none() || header.kid.as_deref() == key.kid();
+    // A kid is a text to compare, in this set alone (KJ-04); where the token or the key has none, any that fits may be
+    // meant (RFC 7515 section 6).
+    let meant = |key: &&Verifier| header.kid.is_none() || key.kid().is_none() || header.kid.as_deref() == key.kid();
     if !keys.iter().any(|key| meant(&key)) {
         return Err(Refusal::Key);
     }

@@ -178,7 +178,9 @@ fn link(url: &str) -> Option<&str> {
 
 fn picture(url: &str) -> bool {
     let ours = url.strip_prefix("/assets/").is_some_and(|name| !name.is_empty() && !name.contains(['/', '\\']));
-    ours || Url::parse(url).is_ok_and(|u| u.scheme() == "https")
+    // The logo of an application, which we fetched (`client/logo.rs`); its address is below the tenant's base.
+    let logo = url.starts_with('/') && !url.starts_with("//") && url.contains("/oauth2/logo?client_id=");
+    ours || logo || Url::parse(url).is_ok_and(|u| u.scheme() == "https")
 }
 
 /// The letter of somebody's or something's round picture.

@@ -13,6 +13,7 @@ mod architecture;
 mod authorize;
 mod cli;
 mod code_flow;
+mod conformance;
 mod cors;
 mod crash;
 mod defence;

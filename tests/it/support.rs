@@ -6,6 +6,7 @@ pub mod hand;
 pub mod jwt;
 pub mod process;
 pub mod rp;
+pub mod site;
 pub mod vectors;
 
 pub use browser::Browser;
