@@ -257,3 +257,28 @@ async fn a_request_that_is_under_way_is_finished_after_sigterm() {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(!said.err.contains("panicked"));
 }
+
+#[tokio::test]
+async fn a_server_takes_the_descriptors_that_it_may_have_and_leaves_some_to_itself() {
+    let house = House::new().await;
+    let serving = house.serve_limited("-S -n 100");
+    let ready = async || Browser::at(&house.issuer()).get(&format!("{}/readyz", house.issuer())).await.status == 200;
+    assert!(ready().await);
+    let limits = std::fs::read_to_string(serving.proc("limits")).unwrap();
+    let files = limits.lines().find(|l| l.starts_with("Max open files")).unwrap();
+    let numbers: Vec<_> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{files}");
+    drop(serving);
+
+    let serving = house.serve_limited("-n 200");
+    let sockets: Vec<_> = (0..200).map(|_| TcpStream::connect(("127.0.0.1", house.port)).unwrap()).collect();
+    let mut first = &sockets[0];
+    write!(first, "GET /readyz HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", house.port).unwrap();
+    let mut answer = [0; 512];
+    let read = first.read(&mut answer).unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+    let open = names(&serving.proc("fd")).len();
+    assert!(open < 180, "{open} descriptors are in use");
+    drop(sockets);
+    assert!(ready().await);
+}
