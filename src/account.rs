@@ -188,6 +188,11 @@ pub async fn rehashed(tx: &Tx, tenant: TenantId, old: &StoredPassword, phc: &str
     Ok(())
 }
 
+/// Whether this can be a person's name: 1 to 200 characters without control characters, which a terminal would obey.
+pub fn is_name(text: &str) -> bool {
+    (1..=200).contains(&text.chars().count()) && !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
 /// A person to be made.
 #[derive(Clone, Debug)]
 pub struct NewPerson {

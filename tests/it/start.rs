@@ -259,6 +259,28 @@ async fn a_request_that_is_under_way_is_finished_after_sigterm() {
 }
 
 #[tokio::test]
+async fn the_set_up_page_takes_no_name_or_address_that_reads_otherwise_than_it_is_written__au_05() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let page = browser.follow(server.setup_url.as_ref().unwrap()).await;
+    let ada = "ada@example.com";
+    for (name, email) in [
+        ("Ada\u{1b}[2J", ada),
+        ("Ada\r\nroot", ada),
+        ("Ada", "ada@ex%61mple.com"),
+        ("Ada", "ada@exam\u{ad}ple.com"),
+        ("Ada", "ada@exam\u{200b}ple.com"),
+        ("Ada", "ada@example%2ecom"),
+    ] {
+        let fields = [("name", name), ("email", email), ("password", PASSWORD)];
+        let answer = browser.answer_once(&page, &fields).await;
+        assert_eq!(answer.status, 422, "{name:?} {email:?}");
+    }
+    let fields = [("name", "Ada"), ("email", ada), ("password", PASSWORD)];
+    assert_eq!(browser.answer_once(&page, &fields).await.status, 303);
+}
+
+#[tokio::test]
 async fn a_server_takes_the_descriptors_that_it_may_have_and_leaves_some_to_itself() {
     let house = House::new().await;
     let serving = house.serve_limited("-S -n 100");
