@@ -450,16 +450,17 @@ fn cause(e: &DbErr) -> Option<&SqlxError> {
     }
 }
 
-/// Two writes met, and this one was chosen to give way.
+/// Two writes met, and this one was chosen to give way, or came second with a unique key: run again, it finds the row
+/// that it had looked for before the other one was committed. On SQLite, where nobody writes meanwhile, neither happens.
 fn is_conflict(e: &DbErr) -> bool {
     use sea_orm::sqlx::mysql::MySqlDatabaseError;
     let Some(SqlxError::Database(e)) = cause(e) else { return false };
     if let Some(e) = e.try_downcast_ref::<MySqlDatabaseError>() {
-        // Deadlock, lock wait timeout, and MariaDB's "record has changed since last read".
-        return matches!(e.number(), 1213 | 1205 | 1020);
+        // Deadlock, lock wait timeout, MariaDB's "record has changed since last read", duplicate entry.
+        return matches!(e.number(), 1213 | 1205 | 1020 | 1062);
     }
-    // PostgreSQL, appendix A: serialization_failure, deadlock_detected, lock_not_available.
-    e.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01" | "55P03"))
+    // PostgreSQL, appendix A: serialization_failure, deadlock_detected, lock_not_available, unique_violation.
+    e.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01" | "55P03" | "23505"))
 }
 
 /// SQLite's primary result code (https://www.sqlite.org/rescode.html); sqlx gives the extended one.

@@ -133,7 +133,10 @@ async fn first_administrator(app: &Arc<App>, tenant: TenantId) -> Result<Option<
                 if account::has_administrator(tx, tenant).await? {
                     return Ok(true);
                 }
-                let Ok(user) = account::create(tx, tenant, &person, now).await? else { return Ok(false) };
+                let Ok(user) = account::create(tx, tenant, &person, now).await? else {
+                    // The other node's administrator may have come between these two questions.
+                    return account::has_administrator(tx, tenant).await;
+                };
                 let event = Event::success(audit::kind::USER_SIGNUP)
                     .on(user)
                     .with(serde_json::json!({ "role": "super_admin", "by": "bootstrap" }));

@@ -1,9 +1,15 @@
 //! How a server comes to be: first start, first administrator, public URL, readiness, end.
 
+use crate::support::database::Database;
 use crate::support::process::{House, PASSWORD, Serving, finished, names};
 use crate::support::{Browser, Server, rp};
 use entity::Role;
+use futures_util::future::join_all;
+use keyward::clock::Clock;
+use keyward::config::Sources;
+use keyward::serve::prepare;
 use sea_orm::{ConnectionTrait, Statement};
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -278,6 +284,36 @@ async fn the_set_up_page_takes_no_name_or_address_that_reads_otherwise_than_it_i
     }
     let fields = [("name", "Ada"), ("email", ada), ("password", PASSWORD)];
     assert_eq!(browser.answer_once(&page, &fields).await.status, 303);
+}
+
+#[tokio::test]
+async fn nodes_that_start_at_once_on_an_empty_database_make_one_tenant_and_one_administrator() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::new(dir.path()).await;
+    if database.is_file() {
+        return;
+    }
+    let environment = HashMap::from(
+        [
+            ("KEYWARD__SERVER__DATA_DIR", dir.path().to_str().unwrap()),
+            ("KEYWARD__DATABASE__POOL_SIZE", "4"),
+            ("KEYWARD__PASSWORD__MEMORY_KIB", "7168"),
+            ("KEYWARD__BOOTSTRAP__EMAIL", "root@example.com"),
+            ("KEYWARD__BOOTSTRAP__PASSWORD", PASSWORD),
+            ("DATABASE_URL", &database.url()),
+            ("ENCRYPTION_KEY", &(0..32).map(|n| format!("{:02x}", n * 7 + 1)).collect::<String>()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let start = || async {
+        let (config, _) = Sources { environment: environment.clone(), ..Sources::default() }.load().unwrap();
+        prepare(config, Clock::default()).await.map_err(|e| e.to_string())
+    };
+    let nodes: Vec<_> = join_all((0..6).map(|_| start())).await.into_iter().map(Result::unwrap).collect();
+    let app = &nodes[0].app;
+    assert!(nodes.iter().all(|n| n.tenant == nodes[0].tenant && n.setup_url.is_none()));
+    assert_eq!(keyward::tenant::list(app.db().read()).await.unwrap().len(), 1);
+    assert_eq!(keyward::account::list(app.db().read(), nodes[0].tenant, 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
