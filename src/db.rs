@@ -13,13 +13,14 @@ mod schema;
 
 use crate::error::{Error, Result};
 use door::{Door, Progress};
-use entity::{Hash, Micros, deployment};
+use entity::{Hash, Micros, TenantId, deployment};
 use sea_orm::sea_query::{InsertStatement, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait, ExecResult, QueryFilter, QueryResult, QuerySelect, QueryTrait, RuntimeErr, SqlxError,
-    Statement, TransactionTrait, TryGetable, Value,
+    DbErr, EntityTrait, ExecResult, Iterable, PrimaryKeyToColumn, QueryFilter, QueryResult, QuerySelect, QueryTrait,
+    RuntimeErr, SqlxError, Statement, TransactionTrait, TryGetable, Value,
 };
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -30,10 +31,10 @@ use tokio::sync::watch;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(3);
 /// Waiting for a connection or for one's turn may take this long; then 503.
 pub(crate) const WAIT: Duration = Duration::from_secs(2);
-/// Pauses before a write that met others is tried again.
 /// Rows that one write of a sweep deletes, and such writes in one sweep; the next one goes on.
-const SWEEP: u64 = 500;
-const SWEEPS: usize = 2_000;
+const SWEEP: u64 = 200;
+const SWEEPS: usize = 5_000;
+/// Pauses before a write that met others is tried again.
 const PAUSES_MS: [u64; 6] = [0, 5, 20, 60, 150, 300];
 
 pub struct Db {
@@ -284,8 +285,8 @@ impl Db {
         Err(Error::busy(last.map_or_else(String::new, |e| format!("a write met others again and again: {e}"))))
     }
 
-    /// Deletes rows that nobody needs any more, a few hundred at a time, so that no write is held up and none is too long.
-    /// `by` names the rows well enough; `condition` is asked again when they are deleted.
+    /// Deletes rows that nobody needs any more, two hundred at a time, so that no write is held up and none is too long.
+    /// `by` is what the primary key has beside the tenant; `condition` is asked again when they are deleted.
     ///
     /// # Errors
     /// What the database says; what was deleted by then stays deleted.
@@ -295,11 +296,13 @@ impl Db {
         T: TryGetable + Into<Value> + Clone + Send + Sync + 'static,
         E::Column: 'static,
     {
+        let first = E::PrimaryKey::iter().next().map(PrimaryKeyToColumn::into_column);
+        let tenant = first.ok_or_else(|| Error::internal("a table without a primary key"))?;
         let mut gone = 0;
         for _ in 0..SWEEPS {
-            let due: Vec<T> = E::find()
+            let due: Vec<(TenantId, T)> = E::find()
                 .select_only()
-                .column(by)
+                .columns([tenant, by])
                 .filter(condition.clone())
                 .limit(SWEEP)
                 .into_tuple()
@@ -309,10 +312,19 @@ impl Db {
                 break;
             }
             let (batch, again) = (due.len() as u64, condition.clone());
+            let mut of = HashMap::<TenantId, Vec<T>>::new();
+            for (id, key) in due {
+                of.entry(id).or_default().push(key);
+            }
             gone += self
                 .write(async move |tx| {
-                    let rows = E::delete_many().filter(by.is_in(due.clone())).filter(again.clone());
-                    Ok(rows.exec(tx).await?.rows_affected)
+                    let mut gone = 0;
+                    for (id, keys) in &of {
+                        // The whole key: by less, the database would look at all that is due, for each batch anew.
+                        let rows = E::delete_many().filter(tenant.eq(*id)).filter(by.is_in(keys.clone()));
+                        gone += rows.filter(again.clone()).exec(tx).await?.rows_affected;
+                    }
+                    Ok(gone)
                 })
                 .await?;
             if batch < SWEEP {
@@ -452,16 +464,17 @@ fn cause(e: &DbErr) -> Option<&SqlxError> {
     }
 }
 
-/// Two writes met, and this one was chosen to give way.
+/// Two writes met, and this one was chosen to give way, or came second with a unique key: run again, it finds the row
+/// that it had looked for before the other one was committed. On SQLite, where nobody writes meanwhile, neither happens.
 fn is_conflict(e: &DbErr) -> bool {
     use sea_orm::sqlx::mysql::MySqlDatabaseError;
     let Some(SqlxError::Database(e)) = cause(e) else { return false };
     if let Some(e) = e.try_downcast_ref::<MySqlDatabaseError>() {
-        // Deadlock, lock wait timeout, and MariaDB's "record has changed since last read".
-        return matches!(e.number(), 1213 | 1205 | 1020);
+        // Deadlock, lock wait timeout, MariaDB's "record has changed since last read", duplicate entry.
+        return matches!(e.number(), 1213 | 1205 | 1020 | 1062);
     }
-    // PostgreSQL, appendix A: serialization_failure, deadlock_detected, lock_not_available.
-    e.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01" | "55P03"))
+    // PostgreSQL, appendix A: serialization_failure, deadlock_detected, lock_not_available, unique_violation.
+    e.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01" | "55P03" | "23505"))
 }
 
 /// SQLite's primary result code (https://www.sqlite.org/rescode.html); sqlx gives the extended one.

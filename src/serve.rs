@@ -1,5 +1,7 @@
 //! From a configuration to a server that answers: schema, master key, default tenant, first administrator, listener.
 
+mod connection;
+
 use crate::account::profile::Profile;
 use crate::account::{self, Identifier, NewPerson};
 use crate::app::App;
@@ -15,18 +17,30 @@ use crate::oidc::metadata::order_key;
 use crate::seal::Token;
 use crate::tenant::{self, AtHome};
 use crate::{jobs, once, routes};
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
+use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpServer, web};
+use actix_web::web;
+use connection::Connection;
 use entity::{LinkPurpose, Role, SigningAlg, TenantId, link};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// The set-up link works for so long.
 const SETUP: Duration = Duration::from_secs(3600);
-/// Per worker; further ones wait in the kernel's queue.
+/// Per worker, where there are descriptors enough; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 10_000;
+/// Descriptors that connections leave to files, threads and the log, beside the database's pool.
+const OTHER_DESCRIPTORS: usize = 128;
+/// A connection stands still for so long at most: idle, with a request that does not come to its end, or with an answer
+/// that is not read.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that a server needs, ready; with the set-up link while there is no administrator.
 pub struct Ready {
@@ -120,7 +134,10 @@ async fn first_administrator(app: &Arc<App>, tenant: TenantId) -> Result<Option<
                 if account::has_administrator(tx, tenant).await? {
                     return Ok(true);
                 }
-                let Ok(user) = account::create(tx, tenant, &person, now).await? else { return Ok(false) };
+                let Ok(user) = account::create(tx, tenant, &person, now).await? else {
+                    // The other node's administrator may have come between these two questions.
+                    return account::has_administrator(tx, tenant).await;
+                };
                 let event = Event::success(audit::kind::USER_SIGNUP)
                     .on(user)
                     .with(serde_json::json!({ "role": "super_admin", "by": "bootstrap" }));
@@ -180,25 +197,60 @@ pub struct Running {
 /// # Errors
 /// When it cannot listen.
 pub fn server(app: Arc<App>, listener: TcpListener) -> Result<(Running, ServerHandle)> {
+    server_within(app, listener, PATIENCE)
+}
+
+/// The same with another patience for connections that stand still, for tests that cannot wait.
+#[doc(hidden)]
+pub fn server_within(app: Arc<App>, listener: TcpListener, patience: Duration) -> Result<(Running, ServerHandle)> {
     let data = web::Data::from(app.clone());
     let workers = match app.config().server.workers {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         n => n,
     };
-    let server = HttpServer::new(move || {
-        actix_web::App::new().app_data(data.clone()).wrap(from_fn(door)).configure(routes::all)
-    })
-    .workers(workers)
-    .max_connections(CONNECTIONS)
-    .keep_alive(Duration::from_secs(30))
-    .client_request_timeout(Duration::from_secs(10))
-    .client_disconnect_timeout(Duration::from_secs(5))
-    .shutdown_timeout(20)
-    .listen(listener)
-    .map_err(Error::unavailable)?
-    .run();
+    let builder = Server::build();
+    let stopping = builder.graceful_shutdown_signal();
+    // What `actix_web::HttpServer` builds, around connections of our own.
+    let factory = move || {
+        let (data, stopping) = (data.clone(), stopping.clone());
+        let app = actix_web::App::new().app_data(data).wrap(from_fn(door)).configure(routes::all);
+        let app = app.into_factory().map_err(|e: actix_web::Error| e.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            // Kept alive without a timer of actix: `Connection` has one.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::from_secs(10))
+            .client_disconnect_timeout(Duration::from_secs(5))
+            .h1(map_config(app, |()| AppConfig::default()));
+        fn_service(move |socket: TcpStream| async move {
+            let peer = socket.peer_addr().ok();
+            Ok::<_, DispatchError>((Connection::new(socket, patience), peer))
+        })
+        .and_then(http)
+    };
+    let server = builder
+        .workers(workers)
+        .max_concurrent_connections(connections(&app, workers))
+        .shutdown_timeout(20)
+        .listen("http", listener, factory)
+        .map_err(Error::unavailable)?
+        .run();
     let handle = server.handle();
     Ok((Running { app, server, handle: handle.clone() }, handle))
+}
+
+/// How many connections a worker may have, after the soft limit of descriptors was raised to the hard one: connections
+/// that used them all up would leave none to what answers them.
+fn connections(app: &App, workers: usize) -> usize {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Refused, the lower limit goes on to hold.
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
+    let most = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let others = OTHER_DESCRIPTORS + app.config().database.pool_size as usize;
+    (most.saturating_sub(others).max(most / 2) / workers).clamp(1, CONNECTIONS)
 }
 
 /// Serves until it is told to stop (SIGTERM, SIGINT), then finishes what it began.

@@ -1,6 +1,6 @@
 //! The standard claims about a person (OpenID Connect Core section 5.1), and which scope tells which (section 5.4).
 
-use crate::account::Person;
+use crate::account::{Person, is_name};
 use entity::{IdentifierKind, Scopes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -67,10 +67,7 @@ impl Profile {
             ("locale", &self.locale),
         ];
         for (name, text) in texts {
-            if text
-                .as_deref()
-                .is_some_and(|t| t.trim().is_empty() || t.chars().count() > 200 || t.chars().any(char::is_control))
-            {
+            if text.as_deref().is_some_and(|t| !is_name(t)) {
                 return Err(format!("{name}: 1 to 200 characters without control characters"));
             }
         }

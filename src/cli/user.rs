@@ -113,7 +113,7 @@ async fn create(common: &Common, call: Create) -> Done {
     let wrong = |says: &str| Failure::Call(says.to_owned());
     let email = Identifier::email(&call.email).ok_or_else(|| wrong("--email: this is no e-mail address"))?;
     let name = call.name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
+    if !account::is_name(&name) {
         return Err(wrong("--name: 1 to 200 characters without control characters"));
     }
     let username = match &call.username {

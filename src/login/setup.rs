@@ -160,10 +160,9 @@ async fn checked(app: &Process, ctx: &Ctx, form: &Params) -> Result<(Identifier,
     let identifier = Identifier::email(email);
     let errors = SetupErrors {
         email: identifier.is_none().then_some(field::EMAIL_BAD),
-        name: match name.chars().count() {
-            0 => Some(field::NAME_MISSING),
-            1..=200 => None,
-            _ => Some(field::NAME_LONG),
+        name: match name {
+            "" => Some(field::NAME_MISSING),
+            name => (!account::is_name(name)).then_some(field::NAME_LONG),
         },
         password: match password {
             "" => Some(field::NEW_PASSWORD_MISSING),

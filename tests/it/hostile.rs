@@ -4,7 +4,7 @@ use crate::support::{Browser, Server, rp};
 use keyward::routes::ROUTES;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Sends bytes as they are and reads what comes back until the server closes, or a second of silence.
 fn raw(server: &Server, text: &str) -> String {
@@ -159,5 +159,81 @@ async fn an_address_is_taken_from_trusted_proxies_alone__hp_03() {
         browser.sign_in(&page).await;
         let event = server.events().await.into_iter().find(|e| e.kind == "user.login").unwrap();
         assert_eq!(event.personal.unwrap().0["ip"], counted);
+    }
+}
+
+/// How long a server of these tests lets a connection stand still.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection on which one request was answered already.
+fn used(server: &Server) -> TcpStream {
+    let mut socket = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE * 10)).unwrap();
+    assert!(answered(server, &mut socket));
+    socket
+}
+
+fn answered(server: &Server, socket: &mut TcpStream) -> bool {
+    let mut answer = [0; 4096];
+    write!(socket, "GET /healthz HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", server.port).is_ok()
+        && socket.read(&mut answer).is_ok_and(|n| answer[..n].starts_with(b"HTTP/1.1 200"))
+}
+
+#[tokio::test]
+async fn a_connection_that_trickles_or_idles_is_closed__ht_02() {
+    let server = Server::start_within(PATIENCE).await;
+    let post = format!(
+        "POST /oauth2/token HTTP/1.1\r\nHost: localhost:{}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: 999\r\n\r\n",
+        server.port
+    );
+    for begins in ["", "G", "\r\n\r\nGET / HTTP/1.1\r\nX: ", &post] {
+        let mut socket = used(&server);
+        let began = Instant::now();
+        socket.write_all(begins.as_bytes()).unwrap();
+        socket.set_read_timeout(Some(PATIENCE / 5)).unwrap();
+        let mut answer = [0; 1];
+        // Further bytes, one at a time, win no time; before the first one nothing is sent.
+        while socket.read(&mut answer).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock) {
+            assert!(began.elapsed() < PATIENCE * 4, "{begins:?}: still open");
+            if !begins.is_empty() {
+                socket.write_all(b"x").ok();
+            }
+        }
+        assert!(began.elapsed() > PATIENCE / 2, "{begins:?}: closed at once");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_and_never_reads_is_cut_off__ht_02() {
+    let server = Server::start_within(PATIENCE).await;
+    let page = Browser::new(&server).follow("/login").await;
+    let style = page.body.split('"').find(|text| text.starts_with("/assets/app-") && text.ends_with(".css")).unwrap();
+    let mut socket = used(&server);
+    socket.set_write_timeout(Some(PATIENCE / 5)).unwrap();
+    let requests = format!("GET {style} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", server.port).repeat(100);
+    let began = Instant::now();
+    loop {
+        match socket.write(requests.as_bytes()) {
+            Err(e) if e.kind() != std::io::ErrorKind::WouldBlock => break,
+            _ => assert!(began.elapsed() < Duration::from_secs(40), "still open"),
+        }
+    }
+    assert_eq!(rp::answered(crate::support::browser::http().get(server.url("/healthz"))).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_in_use_outlives_the_patience_for_one_that_stands_still() {
+    let server = Server::start_within(PATIENCE).await;
+    let mut socket = used(&server);
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE * 3 {
+        std::thread::sleep(PATIENCE / 2);
+        // In two parts, so that a request under way is waited for too.
+        socket.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+        std::thread::sleep(PATIENCE / 4);
+        let mut answer = [0; 4096];
+        write!(socket, "Host: localhost:{}\r\n\r\n", server.port).unwrap();
+        assert!(socket.read(&mut answer).is_ok_and(|n| answer[..n].starts_with(b"HTTP/1.1 200")));
     }
 }

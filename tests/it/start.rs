@@ -1,9 +1,15 @@
 //! How a server comes to be: first start, first administrator, public URL, readiness, end.
 
+use crate::support::database::Database;
 use crate::support::process::{House, PASSWORD, Serving, finished, names};
 use crate::support::{Browser, Server, rp};
 use entity::Role;
+use futures_util::future::join_all;
+use keyward::clock::Clock;
+use keyward::config::Sources;
+use keyward::serve::prepare;
 use sea_orm::{ConnectionTrait, Statement};
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -279,4 +285,81 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     assert!(said.err.contains("told to stop"), "{said:?}");
     assert!(began.elapsed() < Duration::from_secs(10), "the connection is kept for 30 s: {:?}", began.elapsed());
     drop(browser);
+}
+
+#[tokio::test]
+async fn the_set_up_page_takes_no_name_or_address_that_reads_otherwise_than_it_is_written__au_05() {
+    let server = Server::start().await;
+    let mut browser = Browser::new(&server);
+    let page = browser.follow(server.setup_url.as_ref().unwrap()).await;
+    let ada = "ada@example.com";
+    for (name, email) in [
+        ("Ada\u{1b}[2J", ada),
+        ("Ada\r\nroot", ada),
+        ("Ada", "ada@ex%61mple.com"),
+        ("Ada", "ada@exam\u{ad}ple.com"),
+        ("Ada", "ada@exam\u{200b}ple.com"),
+        ("Ada", "ada@example%2ecom"),
+    ] {
+        let fields = [("name", name), ("email", email), ("password", PASSWORD)];
+        let answer = browser.answer_once(&page, &fields).await;
+        assert_eq!(answer.status, 422, "{name:?} {email:?}");
+    }
+    let fields = [("name", "Ada"), ("email", ada), ("password", PASSWORD)];
+    assert_eq!(browser.answer_once(&page, &fields).await.status, 303);
+}
+
+#[tokio::test]
+async fn nodes_that_start_at_once_on_an_empty_database_make_one_tenant_and_one_administrator() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::new(dir.path()).await;
+    if database.is_file() {
+        return;
+    }
+    let environment = HashMap::from(
+        [
+            ("KEYWARD__SERVER__DATA_DIR", dir.path().to_str().unwrap()),
+            ("KEYWARD__DATABASE__POOL_SIZE", "4"),
+            ("KEYWARD__PASSWORD__MEMORY_KIB", "7168"),
+            ("KEYWARD__BOOTSTRAP__EMAIL", "root@example.com"),
+            ("KEYWARD__BOOTSTRAP__PASSWORD", PASSWORD),
+            ("DATABASE_URL", &database.url()),
+            ("ENCRYPTION_KEY", &(0..32).map(|n| format!("{:02x}", n * 7 + 1)).collect::<String>()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let start = || async {
+        let (config, _) = Sources { environment: environment.clone(), ..Sources::default() }.load().unwrap();
+        prepare(config, Clock::default()).await.map_err(|e| e.to_string())
+    };
+    let nodes: Vec<_> = join_all((0..6).map(|_| start())).await.into_iter().map(Result::unwrap).collect();
+    let app = &nodes[0].app;
+    assert!(nodes.iter().all(|n| n.tenant == nodes[0].tenant && n.setup_url.is_none()));
+    assert_eq!(keyward::tenant::list(app.db().read()).await.unwrap().len(), 1);
+    assert_eq!(keyward::account::list(app.db().read(), nodes[0].tenant, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_takes_the_descriptors_that_it_may_have_and_leaves_some_to_itself() {
+    let house = House::new().await;
+    let serving = house.serve_limited("-S -n 100");
+    let ready = async || Browser::at(&house.issuer()).get(&format!("{}/readyz", house.issuer())).await.status == 200;
+    assert!(ready().await);
+    let limits = std::fs::read_to_string(serving.proc("limits")).unwrap();
+    let files = limits.lines().find(|l| l.starts_with("Max open files")).unwrap();
+    let numbers: Vec<_> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{files}");
+    drop(serving);
+
+    let serving = house.serve_limited("-n 200");
+    let sockets: Vec<_> = (0..200).map(|_| TcpStream::connect(("127.0.0.1", house.port)).unwrap()).collect();
+    let mut first = &sockets[0];
+    write!(first, "GET /readyz HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", house.port).unwrap();
+    let mut answer = [0; 512];
+    let read = first.read(&mut answer).unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+    let open = names(&serving.proc("fd")).len();
+    assert!(open < 180, "{open} descriptors are in use");
+    drop(sockets);
+    assert!(ready().await);
 }

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub const EMAIL: &str = "ada@example.com";
@@ -47,11 +48,12 @@ pub struct Server {
 /// What outlives a process: data directory, database, environment.
 type House = (Arc<TempDir>, Arc<database::Database>, HashMap<String, String>);
 
-/// Where a node listens (0: anywhere), and what it is reached as.
+/// Where a node listens (0: anywhere), what it is reached as, and how long its connections may stand still.
 #[derive(Default)]
 struct At {
     port: u16,
     public: Option<String>,
+    patience: Option<Duration>,
 }
 
 /// A registered application, as it knows itself.
@@ -68,19 +70,27 @@ impl Server {
 
     /// With options from the environment, such as `("KEYWARD__TOKENS__ACCESS", "1m")`.
     pub async fn start_with(options: &[(&str, &str)]) -> Self {
+        Self::start_at(options, At::default()).await
+    }
+
+    /// One that closes connections which stand still for so long.
+    pub async fn start_within(patience: Duration) -> Self {
+        Self::start_at(&[], At { patience: Some(patience), ..At::default() }).await
+    }
+
+    async fn start_at(options: &[(&str, &str)], at: At) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let database = Arc::new(database::Database::new(dir.path()).await);
         let environment = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Self::node((dir, database, environment), Clock::default(), At::default())
-            .await
-            .unwrap_or_else(|e| panic!("the server did not start: {e}"))
+        let node = Self::node((dir, database, environment), Clock::default(), at).await;
+        node.unwrap_or_else(|e| panic!("the server did not start: {e}"))
     }
 
     /// A second node on the same database and data directory, with a clock and cache of its own; reached as the first.
     pub async fn second(&self) -> Self {
         assert!(!self.database.is_file(), "two servers cannot share a SQLite file");
         let house = (self.dir.clone(), self.database.clone(), self.environment.clone());
-        let at = At { port: 0, public: Some(self.issuer.clone()) };
+        let at = At { public: Some(self.issuer.clone()), ..At::default() };
         Self::node(house, Clock::default(), at).await.unwrap_or_else(|e| panic!("the second node did not start: {e}"))
     }
 
@@ -94,7 +104,8 @@ impl Server {
         let mut environment = self.environment.clone();
         environment.extend(options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         let house = (self.dir.clone(), self.database.clone(), environment);
-        let (clock, at) = (self.clock.clone(), At { port: self.port, public: Some(self.issuer.clone()) });
+        let (clock, at) =
+            (self.clock.clone(), At { port: self.port, public: Some(self.issuer.clone()), patience: None });
         if self.ended.is_some() {
             self.stop.stop(true).await;
             self.end().await.ok();
@@ -132,7 +143,7 @@ impl Server {
 
     async fn node(house: House, clock: Clock, at: At) -> Result<Self, String> {
         let (dir, database, environment) = house;
-        let public = at.public;
+        let (public, patience) = (at.public, at.patience);
         let listener = TcpListener::bind(("127.0.0.1", at.port)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -159,7 +170,12 @@ impl Server {
                 let ready = serve::prepare(config, held).await;
                 match ready {
                     Ok(ready) => {
-                        let (server, handle) = serve::server(ready.app.clone(), listener).unwrap();
+                        let app = ready.app.clone();
+                        let (server, handle) = match patience {
+                            Some(patience) => serve::server_within(app, listener, patience),
+                            None => serve::server(app, listener),
+                        }
+                        .unwrap();
                         let _ = told.send(Ok((ready, handle)));
                         let outcome = serve::run(server, Jobs::Here).await;
                         let _ = over.send(outcome);

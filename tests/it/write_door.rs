@@ -2,7 +2,11 @@
 
 use crate::support::browser::http;
 use crate::support::{Browser, EMAIL, PASSWORD, Server, rp};
+use entity::throttle;
+use keyward::db::Tx;
 use reqwest::header::RETRY_AFTER;
+use sea_orm::{ActiveValue::Set, EntityTrait, PaginatorTrait};
+use std::time::{Duration, Instant};
 
 /// A page with the sign-in form, and the browser that has it.
 async fn at_the_form(server: &Server) -> (Browser, crate::support::browser::Page) {
@@ -117,4 +121,43 @@ async fn a_broken_process_is_alive_but_not_ready_and_refuses_everything() {
     assert!(kept.db().is_broken());
     assert!(kept.db().write(async |_| Ok(())).await.is_err(), "no write is let in any more");
     assert!(server.end().await.is_err());
+}
+
+#[tokio::test]
+async fn a_sweep_takes_what_is_due_of_every_tenant_and_holds_no_write_up() {
+    let server = Server::start().await;
+    let (here, there, now) = (server.tenant, server.tenant("acme").await.id, server.now());
+    let (due, later) = (now, now.plus(Duration::from_secs(60)));
+    let row = move |tenant, n: u32, expires_at| throttle::ActiveModel {
+        tenant_id: Set(tenant),
+        key: Set(keyward::seal::sha256(&n.to_be_bytes())),
+        count: Set(1),
+        window_started_at: Set(now),
+        expires_at: Set(expires_at),
+    };
+    for batch in 0..10 {
+        let rows = (batch * 1_000..(batch + 1) * 1_000).flat_map(|n| {
+            // The same key in both, due in one of them at least.
+            [row(here, n, due), row(there, n, if n % 2 == 0 { due } else { later })]
+        });
+        let rows: Vec<_> = rows.collect();
+        let insert = async move |tx: &Tx| {
+            throttle::Entity::insert_many(rows.clone()).exec_without_returning(tx).await?;
+            Ok(())
+        };
+        server.app.db().write(insert).await.unwrap();
+    }
+    let app = server.app.clone();
+    let sweep = tokio::spawn(async move { keyward::limit::sweep(app.db(), now.plus(Duration::from_secs(1))).await });
+    let mut worst = Duration::ZERO;
+    while !sweep.is_finished() {
+        let began = Instant::now();
+        server.app.db().write(async move |tx| keyward::limit::give_back(tx, here, &[]).await).await.unwrap();
+        worst = worst.max(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(sweep.await.unwrap().unwrap(), 15_000);
+    assert_eq!(throttle::Entity::find().count(server.app.db().read()).await.unwrap(), 5_000);
+    // Generous: other tests run beside this one.
+    assert!(worst < Duration::from_millis(500), "a write waited {worst:?}");
 }

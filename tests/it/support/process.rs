@@ -144,6 +144,15 @@ impl House {
         self.command_by(runuser, arguments)
     }
 
+    /// A server that `ulimit` gives so few descriptors, such as `-S -n 64` (the soft limit alone).
+    pub fn serve_limited(&self, limit: &str) -> Serving {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\""), PROGRAM]);
+        let listen = format!("127.0.0.1:{}", self.port);
+        let command = self.command_by(shell, &["serve", "--listen", &listen]);
+        Serving::start(command).unwrap_or_else(|said| panic!("the server did not start: {said:?}"))
+    }
+
     fn command_by(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(arguments).env_clear().current_dir(self.dir.path());
         command.env("KEYWARD__SERVER__DATA_DIR", self.data());
@@ -271,6 +280,11 @@ impl Serving {
             assert!(std::time::Instant::now() < end, "it goes on listening:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What `/proc` has of the process.
+    pub fn proc(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join(name)
     }
 
     pub fn terminate(&self) {
