@@ -61,7 +61,7 @@ impl Features {
     /// Whether what stands at this path is served; what belongs to no feature always is.
     pub fn serves(&self, path: &str) -> bool {
         let below = |own: &str| path == own || path.strip_prefix(own).is_some_and(|rest| rest.starts_with('/'));
-        Feature::ALL.iter().filter(|f| f.paths().iter().any(|own| below(&own))).all(|f| self.has(*f))
+        Feature::ALL.iter().filter(|f| f.paths().iter().any(|own| below(own))).all(|f| self.has(*f))
     }
 
     pub fn grants(&self) -> impl Iterator<Item = GrantType> {

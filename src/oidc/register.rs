@@ -56,6 +56,7 @@ pub async fn register(app: App, ctx: Ctx, req: HttpRequest, body: Json) -> Resul
         })
         .await?;
     app.store.cache.changed_here();
+    app.store.cache.fresh(app.db(), app.store.now()).await?;
     app.work.notify_one();
     let client = app.clients.find(&app.store, &ctx.tenant, &made.client_id).await?;
     let client = client.ok_or_else(|| Error::internal("an application that was just made is not there"))?;
@@ -123,6 +124,7 @@ pub async fn put(app: App, ctx: Ctx, req: HttpRequest, (id, body): (web::Path<St
         })
         .await?;
     app.store.cache.changed_here();
+    app.store.cache.fresh(app.db(), app.store.now()).await?;
     app.work.notify_one();
     let client = app.clients.find(&app.store, &ctx.tenant, client.id()).await?;
     let mut told = told(&ctx, &*client.ok_or_else(|| Error::internal("an application vanished"))?);

@@ -5,7 +5,7 @@
 mod basic;
 mod dynamic;
 mod logout;
-mod world;
+pub mod world;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -25,6 +25,7 @@ mod licences;
 mod logout;
 mod metadata;
 mod nodes;
+mod provider;
 mod refresh;
 mod revoke;
 mod security_list;

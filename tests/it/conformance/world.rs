@@ -4,7 +4,7 @@ use crate::support::browser::http;
 use crate::support::jwt::Key;
 use crate::support::rp::{Answer, VERIFIER, answered, challenge, claims};
 use crate::support::site::Site;
-use crate::support::{Browser, Registered, Server};
+use crate::support::{Browser, Server};
 use entity::SigningAlg;
 use keyward::jose::{Audience, Expect, Expiry, Typ, Verifier, parse_client_jwks, verify};
 use serde_json::{Map, Value, json};
@@ -335,14 +335,6 @@ impl World {
 }
 
 impl Rp {
-    pub fn has_code(&self) -> bool {
-        self.kind.split(' ').any(|w| w == "code")
-    }
-
-    pub fn registered(&self) -> Registered {
-        Registered { id: self.id.clone(), secret: self.secret.clone() }
-    }
-
     pub fn manage(&self) -> (String, String) {
         let text = |name: &str| self.answer[name].as_str().unwrap().to_owned();
         (text("registration_client_uri"), text("registration_access_token"))
