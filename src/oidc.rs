@@ -6,6 +6,8 @@
 //! | token | `token.rs`, `grant/` | `client_auth.rs` | checked in `grant/code.rs` | code, refresh token, assertion `jti` |
 //! | userinfo | `userinfo.rs` | access token (`bearer.rs`) | - | - |
 //! | introspect, revoke | `introspect.rs`, `revoke.rs` | `client_auth.rs` | - | assertion `jti` |
+//! | register | `register.rs` | initial or registration access token | - | initial access token |
+//! | check_session | `check_session.rs` | none: the same for everybody | - | - |
 //! | logout | `logout.rs` | none: `id_token_hint` | - | - |
 //! | metadata, jwks | `metadata.rs` | none | - | - |
 

@@ -93,9 +93,9 @@ pub fn make_directory(config: &Config) -> Result<()> {
 /// # Errors
 /// The database's.
 pub async fn begin(app: &Arc<App>, tenant: TenantId) -> Result<()> {
-    for alg in [SigningAlg::Es256, SigningAlg::EdDsa] {
-        keys::make(&app.store, tenant, alg, Start::Now).await?;
-    }
+    // Access tokens are ES256; RS256 is ordered, since it takes a while. Others are made when an application asks for them: a
+    // key set of types that applications do not know has tripped some of them.
+    keys::make(&app.store, tenant, SigningAlg::Es256, Start::Now).await?;
     let now = app.store.now();
     app.db().write(async move |tx| order_key(tx, tenant, SigningAlg::Rs256, now).await).await?;
     app.work.notify_one();

@@ -119,3 +119,10 @@ fn every_table_is_asked_by_one_module_alone() {
     let shared: Vec<_> = owners.iter().filter(|(_, o)| o.len() > 1).collect();
     assert!(shared.is_empty(), "{shared:?}");
 }
+
+#[test]
+fn only_the_guarded_client_asks_others__st_06() {
+    let asking: Vec<String> =
+        all().into_iter().filter(|(_, _, code)| code.contains("reqwest")).map(|(file, ..)| file).collect();
+    assert_eq!(asking, ["fetch.rs"]);
+}

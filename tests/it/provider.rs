@@ -435,3 +435,49 @@ async fn a_feature_that_is_off_starts_nothing_at_the_authorization_endpoint() {
     let demanded = json!({ "id_token": { "acr": { "essential": true, "value": "phr" } } }).to_string();
     assert_eq!(ask("claims_parameter", &[("claims", &demanded), ("prompt", "none")]).await, "login_required");
 }
+
+#[tokio::test]
+async fn a_logout_waits_for_no_application_and_is_told_again_until_it_is_heard__back_channel_2_8() {
+    let world = World::new().await;
+    let bye = "https://rp.example.com/bye";
+    let changes = json!({
+        "post_logout_redirect_uris": [bye], "backchannel_logout_uri": world.site.url("/out"),
+    });
+    let rp = code(&world, changes).await;
+    let mut browser = Browser::new(&world.server);
+    let given = world.ask(&mut browser, &rp, &[]).await;
+    let hint = world.redeem(&rp, &given["code"]).await.text_of("id_token");
+    world.site.says("/out", Says::Slow(Duration::from_secs(30)));
+    let url = format!("/oauth2/logout?id_token_hint={hint}&post_logout_redirect_uri={bye}");
+    let began = Instant::now();
+    assert_eq!(browser.get(&world.server.url(&url)).await.location().as_deref(), Some(bye));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let heard = async |count: usize| {
+        for _ in 0..200 {
+            if world.site.heard("/out").len() >= count {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    };
+    assert!(heard(1).await);
+    world.site.says("/out", Says::This("text/plain", vec![]));
+    let app = world.server.app.clone();
+    let mut told = false;
+    for _ in 0..100 {
+        world.server.clock.advance(Duration::from_secs(10));
+        app.work.notify_one();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        told = world.site.heard("/out").len() >= 2;
+        if told {
+            break;
+        }
+    }
+    assert!(told, "it is told again");
+    let tokens: Vec<String> = world.site.heard("/out").iter().map(|b| b.replace("logout_token=", "")).collect();
+    assert_eq!(unproven(&tokens[0])["sid"], unproven(&tokens[1])["sid"]);
+    assert_ne!(unproven(&tokens[0])["jti"], unproven(&tokens[1])["jti"]);
+    let left = world.server.clock.now();
+    assert!(unproven(&tokens[1])["exp"].as_i64().unwrap() - left.seconds() <= 120);
+}
