@@ -70,6 +70,7 @@ async fn run(app: &Arc<App>, job: &job::Model) -> Result<()> {
         }
         JobKind::RotateKeys => {
             let age = app.config().keys.rotate_after.0;
+            keys::decryption::rotate(&app.store, job.tenant_id, age, app.store.now()).await?;
             keys::rotate(&app.store, job.tenant_id, Start::Published, age).await.map(drop)
         }
         JobKind::Sweep => sweep(app).await,

@@ -162,6 +162,20 @@ pub async fn dead(db: &Db, tenant: TenantId, limit: u64) -> Result<Vec<job::Mode
     Ok(dead.all(db.read()).await?)
 }
 
+/// Jobs of one kind that failed at least once, the latest first: what a person wants to see of them.
+///
+/// # Errors
+/// What the database says.
+pub async fn failed(db: &Db, tenant: TenantId, kind: JobKind, limit: u64) -> Result<Vec<job::Model>> {
+    let failed = job::Entity::find()
+        .filter(job::Column::TenantId.eq(tenant))
+        .filter(job::Column::Kind.eq(kind))
+        .filter(job::Column::LastError.is_not_null())
+        .order_by_desc(job::Column::CreatedAt)
+        .limit(limit);
+    Ok(failed.all(db.read()).await?)
+}
+
 async fn bury(tx: &Tx, job: &job::Model, error: &str, now: Micros) -> Result<bool> {
     let buried = job::Entity::update_many()
         .col_expr(job::Column::DeadAt, Expr::value(now))

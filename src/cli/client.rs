@@ -5,10 +5,11 @@ use crate::app::App;
 use crate::audit::{self, Event, Origin};
 use crate::client::{self, Metadata, Registration, ResponseType, standard_scopes};
 use crate::jose::parse_client_jwks;
+use crate::queue;
 use crate::tenant::{self, Tenant};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use entity::{ClientAuth, GrantType, JwsAlg, PkceRule, Scopes, SigningAlg, Status, client as row};
+use entity::{ClientAuth, GrantType, JobKind, JwsAlg, PkceRule, Scopes, SigningAlg, Status, client as row};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -383,7 +384,15 @@ async fn show(app: &App, tenant: &Tenant, (row, json): (&row::Model, bool)) -> D
     for origin in &row.allowed_origins.0 {
         say(format_args!("allowed_origin: {origin}"))?;
     }
-    say(format_args!("discovery:      {issuer}/.well-known/openid-configuration"))
+    say(format_args!("discovery:      {issuer}/.well-known/openid-configuration"))?;
+    for job in queue::failed(app.db(), tenant.id, JobKind::BackchannelLogout, 1_000).await? {
+        if job.payload.0["client"] == json!(row.id) {
+            let end = if job.dead_at.is_some() { "given up" } else { "tried again" };
+            let why = job.last_error.unwrap_or_default();
+            say(format_args!("logout not told: {} times, {end}: {why}", job.attempts))?;
+        }
+    }
+    Ok(())
 }
 
 async fn rotate(common: &Common, which: &Which, (hours, json): (u64, bool)) -> Done {

@@ -6,13 +6,14 @@ use crate::cache::bump;
 use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
 use crate::jose::parse_client_jwks;
+use crate::queue::{self, Work};
 use crate::seal::{Token, random};
 use crate::store::Store;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entity::{
-    CacheKind, ClientAuth, ClientKey, Document, GrantType, Hash, JwsAlg, Micros, PkceRule, Profile, RowId, Scopes,
-    SigningAlg, Status, TenantId, Texts, client, client_secret,
+    CacheKind, ClientAuth, ClientKey, Document, GrantType, Hash, JobKind, JwsAlg, Micros, PkceRule, Profile, RowId,
+    Scopes, SigningAlg, Status, TenantId, Texts, client, client_secret,
 };
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
@@ -251,8 +252,22 @@ pub async fn register(tx: &Tx, store: &Store, tenant: TenantId, new: &Registrati
         }
         ClientAuth::None | ClientAuth::PrivateKeyJwt => None,
     };
+    order(tx, (tenant, key), new, now).await?;
     bump(tx, tenant, CacheKind::Client, now).await?;
     Ok(Registered { key, client_id, secret })
+}
+
+/// Orders what follows from a registration: its logo is fetched, and keys are made that it wants to encrypt to.
+async fn order(tx: &Tx, (tenant, key): (TenantId, ClientKey), new: &Registration, now: Micros) -> Result<()> {
+    if new.logo_uri.is_some() {
+        let work = serde_json::json!({ "client": key });
+        queue::push(tx, tenant, Work::new(JobKind::FetchLogo, work, now)).await?;
+    }
+    if new.metadata.request_object_encryption_alg.is_some() {
+        let work = serde_json::json!({ "decryption": true });
+        queue::push(tx, tenant, Work::new(JobKind::MakeKey, work, now)).await?;
+    }
+    Ok(())
 }
 
 /// What an application says of itself, as columns.
@@ -290,6 +305,7 @@ fn said(new: &Registration) -> Result<client::ActiveModel> {
 pub async fn replace(tx: &Tx, (tenant, key): (TenantId, ClientKey), new: &Registration, now: Micros) -> Result<()> {
     let row = client::ActiveModel { tenant_id: Set(tenant), id: Set(key), ..said(new)? };
     client::Entity::update(row).exec(tx).await?;
+    order(tx, (tenant, key), new, now).await?;
     client::Entity::update_many()
         .col_expr(client::Column::Version, Expr::col(client::Column::Version).add(1))
         .filter(client::Column::TenantId.eq(tenant))

@@ -7,9 +7,11 @@ use crate::store::Store;
 use crate::tenant::Tenant;
 use entity::{CacheKind, Document, KeyAlg, Micros, RowId, TenantId, decryption_key};
 use moka::sync::Cache as Moka;
+use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 const TENANTS: u64 = 1_000;
 
@@ -68,37 +70,80 @@ impl Decryption {
     }
 }
 
+/// How long a key opens what was encrypted to it after another took its place: caches of the JWKS had their time.
+const KEPT: Duration = Duration::from_secs(7 * 86_400);
+
 /// Makes the tenant's keys for every algorithm that it has none for.
 ///
 /// # Errors
 /// The database's.
 pub async fn ensure(store: &Arc<Store>, tenant: TenantId, now: Micros) -> Result<()> {
-    let rows = decryption_key::Entity::find().filter(decryption_key::Column::TenantId.eq(tenant));
-    let there: Vec<KeyAlg> = rows.all(store.db.read()).await?.into_iter().map(|r| r.alg).collect();
+    let there: Vec<KeyAlg> = published(store, tenant).await?.into_iter().map(|r| r.alg).collect();
     for alg in KeyAlg::ALL.iter().copied().filter(|alg| !there.contains(alg)) {
-        let bits = store.config.keys.rsa_bits;
-        let made = tokio::task::spawn_blocking(move || jose::generate(key_shape(alg), bits)).await;
-        let made = made.map_err(Error::internal)??;
-        let mut public = made.public;
-        (public["use"], public["alg"]) = ("enc".into(), alg.as_str().into());
-        let row = decryption_key::ActiveModel {
-            tenant_id: Set(tenant),
-            id: Set(RowId::new()),
-            kid: Set(made.kid.clone()),
-            alg: Set(alg),
-            public: Set(Document(public)),
-            private: Set(store.master.seal(&context(tenant, &made.kid), made.private.as_bytes())?),
-            created_at: Set(now),
-            replaced_at: Set(None),
-        };
-        store
-            .db
-            .write(async move |tx| {
-                decryption_key::Entity::insert(row.clone()).exec_without_returning(tx).await?;
-                bump(tx, tenant, CacheKind::Key, now).await
-            })
-            .await?;
-        store.cache.changed_here();
+        make(store, tenant, alg, now).await?;
     }
+    Ok(())
+}
+
+/// Puts new keys in the place of those that are this old, and deletes what nobody can have encrypted to lately.
+///
+/// # Errors
+/// The database's.
+pub async fn rotate(store: &Arc<Store>, tenant: TenantId, older_than: Duration, now: Micros) -> Result<()> {
+    for row in published(store, tenant).await?.into_iter().filter(|r| r.created_at <= now.minus(older_than)) {
+        make(store, tenant, row.alg, now).await?;
+    }
+    store
+        .db
+        .write(async move |tx| {
+            decryption_key::Entity::delete_many()
+                .filter(decryption_key::Column::TenantId.eq(tenant))
+                .filter(decryption_key::Column::ReplacedAt.lt(now.minus(KEPT)))
+                .exec(tx)
+                .await?;
+            Ok(())
+        })
+        .await
+}
+
+async fn published(store: &Store, tenant: TenantId) -> Result<Vec<decryption_key::Model>> {
+    let rows = decryption_key::Entity::find()
+        .filter(decryption_key::Column::TenantId.eq(tenant))
+        .filter(decryption_key::Column::ReplacedAt.is_null());
+    Ok(rows.all(store.db.read()).await?)
+}
+
+/// Makes a key; the one before it is published no more.
+async fn make(store: &Arc<Store>, tenant: TenantId, alg: KeyAlg, now: Micros) -> Result<()> {
+    let bits = store.config.keys.rsa_bits;
+    let made = tokio::task::spawn_blocking(move || jose::generate(key_shape(alg), bits)).await;
+    let made = made.map_err(Error::internal)??;
+    let mut public = made.public;
+    (public["use"], public["alg"]) = ("enc".into(), alg.as_str().into());
+    let row = decryption_key::ActiveModel {
+        tenant_id: Set(tenant),
+        id: Set(RowId::new()),
+        kid: Set(made.kid.clone()),
+        alg: Set(alg),
+        public: Set(Document(public)),
+        private: Set(store.master.seal(&context(tenant, &made.kid), made.private.as_bytes())?),
+        created_at: Set(now),
+        replaced_at: Set(None),
+    };
+    store
+        .db
+        .write(async move |tx| {
+            decryption_key::Entity::update_many()
+                .col_expr(decryption_key::Column::ReplacedAt, Expr::value(now.0))
+                .filter(decryption_key::Column::TenantId.eq(tenant))
+                .filter(decryption_key::Column::Alg.eq(alg))
+                .filter(decryption_key::Column::ReplacedAt.is_null())
+                .exec(tx)
+                .await?;
+            decryption_key::Entity::insert(row.clone()).exec_without_returning(tx).await?;
+            bump(tx, tenant, CacheKind::Key, now).await
+        })
+        .await?;
+    store.cache.changed_here();
     Ok(())
 }

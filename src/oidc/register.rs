@@ -11,10 +11,9 @@ use crate::error::{Code, Error, Protocol, Result};
 use crate::http::answer::no_store;
 use crate::http::{App, Json};
 use crate::limit::{self, Rule, Verdict};
-use crate::queue::{self, Work};
 use crate::seal::Token;
 use actix_web::{HttpRequest, HttpResponse, web};
-use entity::{ClientAuth, Hash, JobKind, client as row};
+use entity::{ClientAuth, Hash, client as row};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +31,7 @@ pub async fn register(app: App, ctx: Ctx, req: HttpRequest, body: Json) -> Resul
     throttle(&app, &ctx).await?;
     let Token { text: manages, hash } = Token::new(MANAGES)?;
     let new = read(&app, &ctx, &body.0, (initial.is_some(), Some(hash))).await?;
-    let (inner, store, with_logo) = (ctx.clone(), app.store.clone(), new.logo_uri.is_some());
+    let (inner, store) = (ctx.clone(), app.store.clone());
     let made = app
         .db()
         .write(async move |tx| {
@@ -43,13 +42,6 @@ pub async fn register(app: App, ctx: Ctx, req: HttpRequest, body: Json) -> Resul
                 return Err(Protocol::new(Code::InvalidToken, "the initial access token is not valid").into());
             }
             let made = client::register(tx, &store, tenant, &new).await?;
-            if with_logo {
-                let work = json!({ "client": made.key });
-                queue::push(tx, tenant, Work::new(JobKind::FetchLogo, work, now)).await?;
-            }
-            if new.metadata.request_object_encryption_alg.is_some() {
-                queue::push(tx, tenant, Work::new(JobKind::MakeKey, json!({ "decryption": true }), now)).await?;
-            }
             let event = Event::success(audit::kind::CLIENT_CREATE).client(made.key);
             audit::record(tx, &Origin::from(&inner), event.with(json!({ "name": new.name, "by": "itself" }))).await?;
             Ok(made)
@@ -111,14 +103,10 @@ pub async fn put(app: App, ctx: Ctx, req: HttpRequest, (id, body): (web::Path<St
         return Err(bad("token_endpoint_auth_method cannot be changed: register anew"));
     }
     let (inner, store, key) = (ctx.clone(), app.store.clone(), client.key());
-    let logo = (new.logo_uri.is_some() && new.logo_uri != client.row.logo_uri).then_some(key);
     app.db()
         .write(async move |tx| {
             let (tenant, now) = (inner.tenant.id, store.now());
             client::replace(tx, (tenant, key), &new, now).await?;
-            if let Some(key) = logo {
-                queue::push(tx, tenant, Work::new(JobKind::FetchLogo, json!({ "client": key }), now)).await?;
-            }
             let event = Event::success(audit::kind::CLIENT_UPDATE).client(key).with(json!({ "by": "itself" }));
             audit::record(tx, &Origin::from(&inner), event).await
         })

@@ -481,3 +481,38 @@ async fn a_logout_waits_for_no_application_and_is_told_again_until_it_is_heard__
     let left = world.server.clock.now();
     assert!(unproven(&tokens[1])["exp"].as_i64().unwrap() - left.seconds() <= 120);
 }
+
+#[tokio::test]
+async fn keys_to_encrypt_to_give_way_by_age_and_open_for_a_while__km_03() {
+    let world = World::new().await;
+    let (store, tenant) = (world.server.app.store.clone(), world.server.tenant);
+    keyward::keys::decryption::ensure(&store, tenant, world.server.now()).await.unwrap();
+    let published = async || {
+        let keys = world.jwks().await["keys"].as_array().unwrap().clone();
+        keys.into_iter()
+            .filter(|k| k["use"] == "enc")
+            .map(|k| k["kid"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = published().await;
+    assert_eq!(before.len(), KeyAlg::ALL.len());
+    let rp = code(&world, json!({})).await;
+    let to = Recipient::find(&world.jwks().await, KeyAlg::EcdhEs).unwrap();
+    world.server.clock.advance(Duration::from_secs(91 * 86_400));
+    let age = Duration::from_secs(90 * 86_400);
+    keyward::keys::decryption::rotate(&store, tenant, age, world.server.now()).await.unwrap();
+    let after = published().await;
+    assert!(after.len() == before.len() && !after.iter().any(|kid| before.contains(kid)));
+    let object = json!({ "iss": rp.id, "aud": world.server.issuer, "client_id": rp.id, "state": "signed" });
+    let sealed = to.encrypt(ContentEnc::A256Gcm, &rp.key.sign("JWT", &object)).unwrap();
+    let ask = async || {
+        let url = world.request(&rp, &[("request", &sealed), ("prompt", "none")]);
+        Browser::new(&world.server).get(&url).await.returned()
+    };
+    assert_eq!(ask().await["state"], "signed");
+    world.server.clock.advance(Duration::from_secs(8 * 86_400));
+    keyward::keys::decryption::rotate(&store, tenant, age, world.server.now()).await.unwrap();
+    world.server.app.store.cache.changed_here();
+    keyward::keys::decryption::ensure(&store, tenant, world.server.now()).await.unwrap();
+    assert_eq!(published().await, after);
+}
