@@ -105,8 +105,10 @@ impl Client {
 
     /// Anyone can claim to be it: it registered by itself, answers to the person's own machine, or is a public client with
     /// a scheme of its own, so that a person is asked every time (OAuth 2.1, client impersonation; RFC 8252 section 8.6).
+    /// With TLS and a secret of its own nobody else can, wherever it lives.
     pub fn unassured(&self, redirect_uri: &str) -> bool {
-        !self.row.approved || local(redirect_uri) || (self.public() && !redirect_uri.starts_with("https://"))
+        let tls = redirect_uri.starts_with("https://");
+        !self.row.approved || (local(redirect_uri) && (self.public() || !tls)) || (self.public() && !tls)
     }
 
     /// The host whose clients share pairwise subjects; `None` where subjects are public.

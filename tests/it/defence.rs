@@ -115,7 +115,7 @@ async fn what_expired_is_swept_in_small_writes_of_any_number() {
 async fn an_application_of_the_tenants_own_that_anyone_can_claim_to_be_is_asked_about__oa_59() {
     let server = Server::start().await;
     server.person().await;
-    let uris = ["http://127.0.0.1/cb", "http://localhost:9/cb", "com.example.app:/cb"];
+    let uris = ["http://127.0.0.1/cb", "http://localhost:9/cb", "com.example.app:/cb", "https://app.localhost/cb"];
     let public = server
         .client_with(|c| {
             c.token_endpoint_auth_method = ClientAuth::None;
@@ -126,7 +126,7 @@ async fn an_application_of_the_tenants_own_that_anyone_can_claim_to_be_is_asked_
     let local = server
         .client_with(|c| {
             c.first_party = true;
-            c.redirect_uris = vec!["https://localhost/cb".into()];
+            c.redirect_uris = vec!["http://localhost/cb".into(), "https://localhost/cb".into()];
         })
         .await;
     let mut browser = Browser::signed_in(&server).await;
@@ -134,13 +134,17 @@ async fn an_application_of_the_tenants_own_that_anyone_can_claim_to_be_is_asked_
         (&public, "http://127.0.0.1:4444/cb"),
         (&public, uris[1]),
         (&public, uris[2]),
-        (&local, "https://localhost/cb"),
+        (&public, uris[3]),
+        (&local, "http://localhost/cb"),
     ] {
         let silent = browser.get(&authorize(&server, client, &[("redirect_uri", uri), ("prompt", "none")])).await;
         assert_eq!(silent.returned()["error"], "consent_required", "{uri}");
         let page = browser.follow(&authorize(&server, client, &[("redirect_uri", uri)])).await;
         assert!(page.has("decision", Some("allow")), "{uri}");
     }
+    // With TLS and a secret of its own nobody else can be it.
+    let url = authorize(&server, &local, &[("redirect_uri", "https://localhost/cb"), ("prompt", "none")]);
+    assert!(browser.get(&url).await.returned().contains_key("code"));
 }
 
 #[tokio::test]
