@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// Sends bytes as they are and reads what comes back until the server closes, or a second of silence.
-fn raw(server: &Server, text: &str) -> String {
+pub fn raw(server: &Server, text: &str) -> String {
     let mut socket = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket.write_all(text.as_bytes()).unwrap();

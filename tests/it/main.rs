@@ -10,6 +10,7 @@
 mod support;
 
 mod architecture;
+mod attacks;
 mod authorize;
 mod cli;
 mod code_flow;
