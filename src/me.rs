@@ -126,7 +126,7 @@ pub async fn end_session(
         .write(async move |tx| {
             let (tenant, now) = (inner.tenant.id, store.now());
             let own = session::find(tx, tenant, id, now).await?.is_some_and(|s| s.user_id == user);
-            if !own || flow::end(tx, tenant, id, now).await?.is_none() {
+            if !own || flow::end(tx, &inner.tenant, id, now).await?.is_none() {
                 return Ok(false);
             }
             let event = Event::success(audit::kind::SESSION_END).by(user).on(user);

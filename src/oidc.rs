@@ -16,6 +16,7 @@ mod bearer;
 pub mod check_session;
 mod client_auth;
 mod grant;
+mod hint;
 pub mod introspect;
 pub mod logout;
 pub mod metadata;

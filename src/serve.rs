@@ -55,6 +55,11 @@ pub struct Ready {
 /// One line for the operator.
 pub async fn prepare(config: Config, clock: Clock) -> Result<Ready> {
     make_directory(&config)?;
+    if config.fetch.extra_ca.is_some() || !config.fetch.private_addresses.0.is_empty() {
+        tracing::warn!(
+            "fetch.extra_ca or fetch.private_addresses is set: applications can make this server ask addresses inside; for tests alone"
+        );
+    }
     let app = Arc::new(App::open(config, clock, Share::Alone).await?);
     let home = tenant::settle(&app.store, app.config()).await?;
     let id = match home {

@@ -37,14 +37,6 @@ impl ClaimsRequest {
             return Err("claims is longer than 8192 bytes");
         }
         let given: Value = serde_json::from_str(text).map_err(|_| "claims is not JSON")?;
-        Self::read(&given)
-    }
-
-    /// The same from a request object, where it stands as it is.
-    ///
-    /// # Errors
-    /// As [`ClaimsRequest::parse`].
-    pub fn read(given: &Value) -> Result<Self, &'static str> {
         let given = given.as_object().ok_or("claims is not a JSON object")?;
         // Members that are not understood are ignored (section 5.5).
         Ok(Self { userinfo: half(given, "userinfo")?, id_token: half(given, "id_token")? })
@@ -168,7 +160,7 @@ mod tests {
             assert!(ClaimsRequest::parse(bad).is_err(), "{bad}");
         }
         let many: Map<String, Value> = (0..101).map(|n| (n.to_string(), Value::Null)).collect();
-        assert!(ClaimsRequest::read(&json!({ "userinfo": many })).is_err());
+        assert!(ClaimsRequest::parse(&json!({ "userinfo": many }).to_string()).is_err());
         assert!(ClaimsRequest::parse(&format!("{{\"a\":\"{}\"}}", "x".repeat(LONGEST))).is_err());
     }
 }

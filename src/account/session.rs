@@ -328,21 +328,6 @@ pub async fn end(tx: &Tx, tenant: TenantId, id: SessionId, now: Micros) -> Resul
     Ok(done.rows_affected > 0)
 }
 
-/// Ends every session of a person, in all browsers.
-///
-/// # Errors
-/// The database's.
-pub async fn end_all_of(tx: &Tx, tenant: TenantId, user: UserId, now: Micros) -> Result<()> {
-    session::Entity::update_many()
-        .col_expr(session::Column::EndedAt, Expr::value(now.0))
-        .filter(session::Column::TenantId.eq(tenant))
-        .filter(session::Column::UserId.eq(user))
-        .filter(session::Column::EndedAt.is_null())
-        .exec(tx)
-        .await?;
-    Ok(())
-}
-
 /// Ends what a browser holds as a whole; its cookie is of no more use.
 ///
 /// # Errors

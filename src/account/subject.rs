@@ -40,15 +40,15 @@ async fn stored(
     Ok(row.map(|r| r.sub))
 }
 
-/// Whether this subject is this person's for that sector.
+/// The same where it was told before; `None` when nobody of that sector knows the person yet.
 ///
 /// # Errors
 /// The database's.
-pub async fn is(conn: &impl ConnectionTrait, user: &user::Model, sector: Option<&str>, sub: &str) -> Result<bool> {
-    Ok(match sector {
-        None => user.sub == sub,
-        Some(sector) => stored(conn, (user.tenant_id, user.id), sector).await?.as_deref() == Some(sub),
-    })
+pub async fn known(conn: &impl ConnectionTrait, user: &user::Model, sector: Option<&str>) -> Result<Option<String>> {
+    match sector {
+        None => Ok(Some(user.sub.clone())),
+        Some(sector) => stored(conn, (user.tenant_id, user.id), sector).await,
+    }
 }
 
 /// Whom a subject of either kind names.

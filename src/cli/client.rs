@@ -187,6 +187,11 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
         Some(_) => return Err(Failure::Call("--metadata: a JSON object is wanted".into())),
         None => serde_json::Map::new(),
     };
+    // A file that somebody wrote by hand: what would be passed over is a slip.
+    if let Some(name) = more.keys().find(|n| !Metadata::NAMES.contains(&n.as_str()) && !LINKS.contains(&n.as_str())) {
+        let known = [Metadata::NAMES, &LINKS].concat().join(", ");
+        return Err(Failure::Call(format!("--metadata: {name} is none of: {known}")));
+    }
     let mut metadata = Metadata::read(&more).map_err(Failure::Call)?;
     if !call.response_types.is_empty() {
         metadata.response_types.clone_from(&call.response_types);
@@ -245,6 +250,9 @@ fn registration(call: &Create) -> Result<Registration, Failure> {
     registration.check().map_err(Failure::Call)?;
     Ok(registration)
 }
+
+/// What a metadata file may name beside [`Metadata::NAMES`].
+const LINKS: [&str; 3] = ["logo_uri", "policy_uri", "tos_uri"];
 
 fn json_file(flag: &str, path: &Path) -> Result<Value, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| failed(format_args!("{flag} {}: {e}", path.display())))?;

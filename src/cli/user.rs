@@ -5,6 +5,7 @@ use crate::account::profile::Profile;
 use crate::account::{self, Identifier, NewPerson, Person};
 use crate::app::App;
 use crate::audit::{self, Event, Origin};
+use crate::flow;
 use crate::hash::{acceptable, in_words};
 use crate::tenant::Tenant;
 use clap::{Args, Subcommand};
@@ -210,11 +211,12 @@ async fn set_password(common: &Common, call: SetPassword) -> Done {
     let person = account::by_id(app.db().read(), tenant.id, user).await?;
     let name = person.map(|p| p.user.name).unwrap_or_default();
     let phc = hashed(&app, &password, &[&call.email, &name, &tenant.brand.name]).await?;
-    let (store, id) = (app.store.clone(), tenant.id);
+    let (store, id, inner) = (app.store.clone(), tenant.id, tenant.clone());
     app.db()
         .write(async move |tx| {
             let now = store.now();
             account::reset_password(tx, id, user, (&phc, now)).await?;
+            flow::end_all_of(tx, &inner, user, now).await?;
             let event = Event::success(audit::kind::PASSWORD_CHANGE).on(user).with(json!({ "by": "command line" }));
             audit::record(tx, &Origin::of_process(id, now), event).await
         })
@@ -274,7 +276,7 @@ async fn set(common: &Common, call: Who, status: Status) -> Done {
     let app = opened(common).await?;
     let tenant = tenant_of(&app, &call.of).await?;
     let user = find(&app, &tenant, &call.who).await?;
-    let (store, id) = (app.store.clone(), tenant.id);
+    let (store, id, inner) = (app.store.clone(), tenant.id, tenant.clone());
     let done = app
         .db()
         .write(async move |tx| {
@@ -283,6 +285,9 @@ async fn set(common: &Common, call: Who, status: Status) -> Done {
                 return Ok(false);
             }
             account::set_status(tx, id, user, status, now).await?;
+            if status == Status::Disabled {
+                flow::end_all_of(tx, &inner, user, now).await?;
+            }
             let event = match status {
                 Status::Disabled => {
                     Event::success(audit::kind::USER_BANNED).on(user).with(json!({ "by": "command line" }))

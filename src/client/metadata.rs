@@ -89,6 +89,8 @@ macro_rules! metadata {
         pub struct Metadata { $($(#[$doc])* #[serde(skip_serializing_if = "is_default")] pub $name: $type,)* }
 
         impl Metadata {
+            pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+
             /// Reads the fields that are there; a null counts as absent (RFC 7591 section 2).
             ///
             /// # Errors

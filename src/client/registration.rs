@@ -315,6 +315,20 @@ pub async fn replace(tx: &Tx, (tenant, key): (TenantId, ClientKey), new: &Regist
     bump(tx, tenant, CacheKind::Client, now).await
 }
 
+/// Whether this registration still stands and is managed with the same token; the row is held until the transaction ends.
+///
+/// # Errors
+/// The database's.
+pub async fn held(tx: &Tx, tenant: TenantId, client: &super::Client) -> Result<bool> {
+    let row = client::Entity::find_by_id((tenant, client.key()))
+        .filter(client::Column::Status.eq(Status::Active))
+        .filter(client::Column::RegistrationToken.eq(client.row.registration_token.clone()))
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    Ok(row.is_some())
+}
+
 /// Deletes registrations that nobody ever signed in through.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use crate::audit::{self, Event, Origin};
 use crate::client::{self, Client};
 use crate::ctx::Ctx;
 use crate::error::{Code, Error, Notice, Result};
+use crate::feature::Feature;
 use crate::grant::{self, Bound, Redemption, Terms};
 use crate::issue::{Beside, Mint, Subject};
 use crate::seal::random;
@@ -135,8 +136,8 @@ pub(super) async fn finish(
     match written? {
         Ok(given) => {
             ctx.tenant.note_issued();
-            let browser_state = session::state(&ctx.tenant, &facts.browser);
-            let session_state = session_state(&client, to.redirect_uri(), &browser_state)?;
+            let managed = ctx.tenant.features.has(Feature::SessionManagement);
+            let browser_state = managed.then(|| session::state(&ctx.tenant, &facts.browser));
             let mut answer = match &mint {
                 Some(mint) => front(app, ctx, &client, (mint, &given, ask)).await?,
                 None => vec![],
@@ -144,7 +145,9 @@ pub(super) async fn finish(
             if let Some(code) = &given.code {
                 answer.insert(0, ("code", code.to_string()));
             }
-            answer.push(("session_state", session_state));
+            if let Some(state) = &browser_state {
+                answer.push(("session_state", session_state(&client, to.redirect_uri(), state)?));
+            }
             let answer: Vec<(&str, &str)> = answer.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let (client_id, reply) = (to.client_id().to_owned(), to.answer(&answer));
             Ok(Next::End(End::Answer { client_id, reply, browser_state }))

@@ -8,10 +8,12 @@ use crate::client;
 use crate::ctx::Ctx;
 use crate::db::Tx;
 use crate::error::Result;
+use crate::feature::Feature;
 use crate::grant;
 use crate::issue::session_alias;
 use crate::queue::{self, Work};
-use entity::{JobKind, Micros, SessionId, TenantId};
+use crate::tenant::Tenant;
+use entity::{ClientKey, JobKind, Micros, SessionId, UserId};
 use serde_json::json;
 
 /// Which accounts of a browser are signed out.
@@ -53,7 +55,7 @@ pub async fn sign_out(app: &App, ctx: &Ctx, visitor: &Visitor, leaver: Leaver) -
                 sessions.iter().partition(|s| leaver == Leaver::Everybody || leaver == Leaver::One(s.id));
             let mut frames = vec![];
             for row in leaving {
-                if let Some(told) = end(tx, tenant, row.id, now).await? {
+                if let Some(told) = end(tx, &inner.tenant, row.id, now).await? {
                     frames.extend(told.into_iter().map(|(client, uri)| {
                         let sid = session_alias(&inner.tenant, row.id, client);
                         let said = [("iss", &*inner.issuer), ("sid", sid.as_str())];
@@ -81,23 +83,35 @@ pub async fn sign_out(app: &App, ctx: &Ctx, visitor: &Visitor, leaver: Leaver) -
 ///
 /// # Errors
 /// The database's.
-pub async fn end(
-    tx: &Tx,
-    tenant: TenantId,
-    id: SessionId,
-    now: Micros,
-) -> Result<Option<Vec<(entity::ClientKey, String)>>> {
-    if !session::end(tx, tenant, id, now).await? {
+pub async fn end(tx: &Tx, tenant: &Tenant, id: SessionId, now: Micros) -> Result<Option<Vec<(ClientKey, String)>>> {
+    if !session::end(tx, tenant.id, id, now).await? {
         return Ok(None);
     }
-    grant::end_session(tx, tenant, id, now).await?;
+    grant::end_session(tx, tenant.id, id, now).await?;
     let mut frames = vec![];
-    for (key, metadata) in client::metadata_of(tx, tenant, &session::clients(tx, tenant, id).await?).await? {
-        if metadata.backchannel_logout_uri.is_some() {
+    for (key, metadata) in client::metadata_of(tx, tenant.id, &session::clients(tx, tenant.id, id).await?).await? {
+        if metadata.backchannel_logout_uri.is_some() && tenant.features.has(Feature::BackchannelLogout) {
             let work = json!({ "client": key, "session": id });
-            queue::push(tx, tenant, Work::new(JobKind::BackchannelLogout, work, now)).await?;
+            queue::push(tx, tenant.id, Work::new(JobKind::BackchannelLogout, work, now)).await?;
         }
-        frames.extend(metadata.frontchannel_logout_uri.map(|uri| (key, uri)));
+        let frame = metadata.frontchannel_logout_uri.filter(|_| tenant.features.has(Feature::FrontchannelLogout));
+        frames.extend(frame.map(|uri| (key, uri)));
     }
     Ok(Some(frames))
+}
+
+/// Ends every session of a person, in all browsers, as when somebody else may hold one.
+///
+/// # Errors
+/// The database's.
+pub async fn end_all_of(tx: &Tx, tenant: &Tenant, user: UserId, now: Micros) -> Result<()> {
+    loop {
+        let rows = session::of_user(tx, tenant.id, user, now).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            end(tx, tenant, row.id, now).await?;
+        }
+    }
 }

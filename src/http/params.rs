@@ -74,6 +74,11 @@ impl Params {
         self.get(name).ok_or_else(|| Error::protocol(Code::InvalidRequest, says))
     }
 
+    /// One of them, without the others.
+    pub fn only(&self, name: &str) -> Self {
+        Self(self.0.iter().filter(|(n, _)| n == name).cloned().collect())
+    }
+
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(n, _)| n != name);
     }

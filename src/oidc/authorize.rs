@@ -3,8 +3,8 @@
 //! Until client and redirect URI are proven, errors are pages; from then on they go back to the application. What comes
 //! after is the flow's business.
 
-use super::request;
 use super::token::no_other_resource;
+use super::{hint, request};
 use crate::account::claims::ClaimsRequest;
 use crate::account::session::Visitor;
 use crate::account::subject;
@@ -16,12 +16,9 @@ use crate::feature::Feature;
 use crate::flow::ask::{Application, Ask, Prompt, ResponseMode, ReturnTo};
 use crate::flow::{self, End, Next};
 use crate::http::{App, Form, Params, Query, cookie, ended, see_other};
-use crate::jose::{Audience, Expect, Expiry, Typ, verify};
-use crate::keys::Expired;
 use actix_web::HttpResponse;
-use entity::{GrantType, Scopes, SigningAlg, UserId};
+use entity::{GrantType, Scopes, UserId};
 use std::sync::Arc;
-use std::time::Duration;
 
 const LONGEST_STATE: usize = 4 * 1024;
 const LONGEST_NONCE: usize = 1_000;
@@ -266,24 +263,7 @@ fn prompts(params: &Params) -> Result<Vec<Prompt>> {
 async fn hinted(app: &Process, ctx: &Ctx, client: &Client, hint: &str) -> Result<UserId> {
     let refused =
         |because: &str| Error::from(Protocol::new(Code::InvalidRequest, "id_token_hint is not valid").because(because));
-    let now = app.store.now();
-    let keys = app.keys.set(&app.store, &ctx.tenant).await?.verifiers(now, Expired::Count);
-    let (issuers, audience) = ([&*ctx.issuer], [client.id()]);
-    let expect = Expect {
-        typ: Typ::Plain,
-        issuers: &issuers,
-        unaddressed: false,
-        audience: Audience::OneOf(&audience),
-        algs: SigningAlg::ALL,
-        keys: &keys,
-        secrets: &[],
-        now,
-        late: Duration::ZERO,
-        early: Expect::NODES,
-        expiry: Expiry::MayBePast,
-        max_chars: Expect::MAX_CHARS,
-    };
-    let token = verify(hint, &expect).map_err(|r| refused(r.as_str()))?;
+    let token = hint::verified(app, ctx, client, hint).await?.map_err(|r| refused(r.as_str()))?;
     let sub = token.text("sub").ok_or_else(|| refused("no sub"))?;
     subject::find(app.db().read(), ctx.tenant.id, sub).await?.ok_or_else(|| refused("nobody has this sub"))
 }

@@ -158,21 +158,20 @@ async fn by_assertion(app: &App, ctx: &Ctx, client: &Client, assertion: &str) ->
     let issuers = [client.id()];
     // The issuer (RFC 10070), or the token endpoint as OpenID Connect Core section 9 has it; nobody else beside them.
     let audience = [&*ctx.issuer, token_endpoint.as_str()];
-    // OpenID Connect Core section 9: the secret as the key of an HMAC, or a key of the client's own.
-    let secrets = match client.row.token_endpoint_auth_method {
-        ClientAuth::SecretJwt => client.shared_secrets(now),
-        _ => vec![],
-    };
-    let algs: Vec<SigningAlg> =
-        match (client.row.token_endpoint_auth_method, client.metadata.token_endpoint_auth_signing_alg) {
-            (ClientAuth::SecretJwt, _) => vec![],
-            (_, Some(alg)) => alg.signing().into_iter().collect(),
-            (_, None) => SigningAlg::ALL.to_vec(),
-        };
     let kid = kid(assertion);
-    let document = match app.clients.documents.keys(&app.fetch, client, kid.as_deref(), now).await {
-        Ok(document) => document,
-        Err(why) => return Ok(Err(why)),
+    // OpenID Connect Core section 9: the secret as the key of an HMAC, or a key of the client's own; never both.
+    let (secrets, verifiers, algs) = match client.row.token_endpoint_auth_method {
+        ClientAuth::SecretJwt => (client.shared_secrets(now), Arc::default(), vec![]),
+        _ => {
+            let algs = match client.metadata.token_endpoint_auth_signing_alg {
+                Some(alg) => alg.signing().into_iter().collect(),
+                None => SigningAlg::ALL.to_vec(),
+            };
+            match app.clients.documents.keys(&app.fetch, client, kid.as_deref(), now).await {
+                Ok(document) => (vec![], document.verifiers, algs),
+                Err(why) => return Ok(Err(why)),
+            }
+        }
     };
     let expect = Expect {
         typ: Typ::PlainOr("client-authentication+jwt"),
@@ -180,7 +179,7 @@ async fn by_assertion(app: &App, ctx: &Ctx, client: &Client, assertion: &str) ->
         unaddressed: false,
         audience: Audience::Only(&audience),
         algs: &algs,
-        keys: &document.verifiers,
+        keys: &verifiers,
         secrets: &secrets,
         now,
         late: LEEWAY,

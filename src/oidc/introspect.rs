@@ -6,6 +6,7 @@
 use super::bearer::live;
 use super::client_auth::authenticate;
 use crate::access::{Act, Hold, may_act};
+use crate::account::subject;
 use crate::app::App as Process;
 use crate::client::Client;
 use crate::ctx::Ctx;
@@ -79,10 +80,13 @@ async fn refresh_token(app: &Process, ctx: &Ctx, caller: &Client, token: grant::
         hold: Hold::Nothing,
     };
     let Ok(allowed) = may_act(conn, act).await? else { return Ok(None) };
+    let Some(user) = allowed.user else { return Ok(None) };
+    // As the tokens of this grant name the person (OpenID Connect Core section 8.1).
+    let Some(sub) = subject::known(conn, &user, owner.sector().as_deref()).await? else { return Ok(None) };
     Ok(Some(json!({
         "active": true,
         "client_id": owner.id(),
-        "sub": allowed.user.map(|u| u.sub),
+        "sub": sub,
         "scope": row.scopes.to_string(),
         "iss": row.issuer,
         "iat": row.created_at.seconds(),

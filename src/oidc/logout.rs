@@ -3,6 +3,7 @@
 //! A valid `id_token_hint` for somebody who is signed in here needs no question; everything else is asked first, with a
 //! form, so that no link and no picture signs anybody out.
 
+use super::hint;
 use crate::account::session::{self, Visitor};
 use crate::account::{self, Person};
 use crate::app::App as Process;
@@ -11,15 +12,14 @@ use crate::ctx::Ctx;
 use crate::error::{Code, Error, Notice, Protocol, Result};
 use crate::flow::{self, Leaver, Left};
 use crate::http::{App, Form, Params, Query, application, check_form, cookie, form_token, page, page_with, see_other};
-use crate::jose::{Audience, Expect, Expiry, Typ, unproven, verify};
-use crate::keys::Expired;
+use crate::jose::unproven;
 use crate::page::{LogoutConfirm, Person as Shown, SignedOut, script};
 use crate::seal::{hmac256, same};
 use crate::tenant::Purpose;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use entity::{Micros, SigningAlg};
+use entity::Micros;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,36 +179,17 @@ async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
         return Err(bad("state is longer than 4096 bytes"));
     }
     let mut request = Request { client: None, sub: None, next: None };
-    let mut client_id = params.owned("client_id");
     if let Some(hint) = params.get("id_token_hint") {
         let named = unproven(hint, "aud").map_err(|r| bad(r.as_str()))?;
-        if client_id.as_ref().is_some_and(|c| *c != named) {
+        if params.get("client_id").is_some_and(|c| c != named) {
             return Err(bad("client_id is not the hint's audience"));
         }
-        let now = app.store.now();
-        let keys = app.keys.set(&app.store, &ctx.tenant).await?.verifiers(now, Expired::Count);
-        let (issuers, audience) = ([&*ctx.issuer], [named.as_str()]);
-        let expect = Expect {
-            typ: Typ::Plain,
-            issuers: &issuers,
-            unaddressed: false,
-            audience: Audience::Only(&audience),
-            algs: SigningAlg::ALL,
-            keys: &keys,
-            secrets: &[],
-            now,
-            late: Duration::ZERO,
-            early: Expect::NODES,
-            expiry: Expiry::MayBePast,
-            max_chars: Expect::MAX_CHARS,
-        };
-        let token = verify(hint, &expect).map_err(|r| bad(r.as_str()))?;
+        let client = known(app, ctx, &named).await?;
+        let token = hint::verified(app, ctx, &client, hint).await?.map_err(|r| bad(r.as_str()))?;
         request.sub = token.text("sub").map(str::to_owned);
-        client_id = Some(named);
-    }
-    if let Some(id) = &client_id {
-        let client = app.clients.find(&app.store, &ctx.tenant, id).await?.filter(|c| c.active());
-        request.client = Some(client.ok_or(Error::Person(Notice::UnknownClient))?);
+        request.client = Some(client);
+    } else if let Some(id) = params.get("client_id") {
+        request.client = Some(known(app, ctx, id).await?);
     }
     // Without a client nothing tells whose address it would be: the person is signed out and stays here.
     if let (Some(uri), Some(client)) = (params.get("post_logout_redirect_uri"), &request.client) {
@@ -219,6 +200,11 @@ async fn read(app: &Process, ctx: &Ctx, params: &Params) -> Result<Request> {
         request.next = Some(next);
     }
     Ok(request)
+}
+
+async fn known(app: &Process, ctx: &Ctx, id: &str) -> Result<Arc<Client>> {
+    let client = app.clients.find(&app.store, &ctx.tenant, id).await?.filter(|c| c.active());
+    client.ok_or(Error::Person(Notice::UnknownClient))
 }
 
 /// The wish as a text that only we can have made.

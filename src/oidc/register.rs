@@ -7,13 +7,14 @@ use crate::client::policy::{self, Refused};
 use crate::client::{self, Client, Registration, documents};
 use crate::config::Mode;
 use crate::ctx::Ctx;
+use crate::db::Tx;
 use crate::error::{Code, Error, Protocol, Result};
 use crate::http::answer::no_store;
 use crate::http::{App, Json};
 use crate::limit::{self, Rule, Verdict};
 use crate::seal::Token;
-use actix_web::{HttpRequest, HttpResponse, web};
-use entity::{ClientAuth, Hash, client as row};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use entity::{Hash, TenantId, client as row};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,16 +53,7 @@ pub async fn register(app: App, ctx: Ctx, req: HttpRequest, body: Json) -> Resul
     app.work.notify_one();
     let client = app.clients.find(&app.store, &ctx.tenant, &made.client_id).await?;
     let client = client.ok_or_else(|| Error::internal("an application that was just made is not there"))?;
-    let mut told = told(&ctx, &client);
-    if let Some(secret) = &made.secret {
-        told.insert("client_secret".into(), secret.as_str().into());
-        // RFC 7591 section 3.2.1: required beside a secret; zero says never.
-        told.insert("client_secret_expires_at".into(), 0.into());
-    }
-    told.insert("registration_access_token".into(), manages.as_str().into());
-    let mut response = HttpResponse::Created();
-    no_store(&mut response);
-    Ok(response.json(told))
+    Ok(answer(HttpResponse::Created(), told(&ctx, &client), (&manages, made.secret.as_deref())))
 }
 
 /// `GET /oauth2/register/{client_id}` (RFC 7592 section 2.1)
@@ -70,11 +62,7 @@ pub async fn register(app: App, ctx: Ctx, req: HttpRequest, body: Json) -> Resul
 /// `invalid_token`.
 pub async fn get(app: App, ctx: Ctx, req: HttpRequest, id: web::Path<String>) -> Result<HttpResponse> {
     let (client, token) = manager(&app, &ctx, (&req, &id)).await?;
-    let mut told = told(&ctx, &client);
-    told.insert("registration_access_token".into(), token.as_str().into());
-    let mut response = HttpResponse::Ok();
-    no_store(&mut response);
-    Ok(response.json(told))
+    Ok(answer(HttpResponse::Ok(), told(&ctx, &client), (&token, None)))
 }
 
 /// `PUT /oauth2/register/{client_id}` (RFC 7592 section 2.2): the whole of it is replaced; secret and id stay.
@@ -102,10 +90,11 @@ pub async fn put(app: App, ctx: Ctx, req: HttpRequest, (id, body): (web::Path<St
     if new.token_endpoint_auth_method != client.row.token_endpoint_auth_method {
         return Err(bad("token_endpoint_auth_method cannot be changed: register anew"));
     }
-    let (inner, store, key) = (ctx.clone(), app.store.clone(), client.key());
+    let (inner, store, key, client2) = (ctx.clone(), app.store.clone(), client.key(), client.clone());
     app.db()
         .write(async move |tx| {
             let (tenant, now) = (inner.tenant.id, store.now());
+            managed(tx, tenant, &client2).await?;
             client::replace(tx, (tenant, key), &new, now).await?;
             let event = Event::success(audit::kind::CLIENT_UPDATE).client(key).with(json!({ "by": "itself" }));
             audit::record(tx, &Origin::from(&inner), event).await
@@ -115,11 +104,8 @@ pub async fn put(app: App, ctx: Ctx, req: HttpRequest, (id, body): (web::Path<St
     app.store.cache.fresh(app.db(), app.store.now()).await?;
     app.work.notify_one();
     let client = app.clients.find(&app.store, &ctx.tenant, client.id()).await?;
-    let mut told = told(&ctx, &*client.ok_or_else(|| Error::internal("an application vanished"))?);
-    told.insert("registration_access_token".into(), token.as_str().into());
-    let mut response = HttpResponse::Ok();
-    no_store(&mut response);
-    Ok(response.json(told))
+    let client = client.ok_or_else(|| Error::internal("an application vanished"))?;
+    Ok(answer(HttpResponse::Ok(), told(&ctx, &client), (&token, None)))
 }
 
 /// `DELETE /oauth2/register/{client_id}` (RFC 7592 section 2.3)
@@ -132,6 +118,7 @@ pub async fn delete(app: App, ctx: Ctx, req: HttpRequest, id: web::Path<String>)
     app.db()
         .write(async move |tx| {
             let now = store.now();
+            managed(tx, inner.tenant.id, &client).await?;
             client::delete(tx, &client.row, now).await?;
             let event =
                 Event::success(audit::kind::CLIENT_DELETE).with(json!({ "client_id": client.id(), "by": "itself" }));
@@ -144,6 +131,18 @@ pub async fn delete(app: App, ctx: Ctx, req: HttpRequest, id: web::Path<String>)
     Ok(response.finish())
 }
 
+/// Decided where it is written: what the cache said may have changed since.
+async fn managed(tx: &Tx, tenant: TenantId, client: &Client) -> Result<()> {
+    match client::registration::held(tx, tenant, client).await? {
+        true => Ok(()),
+        false => Err(refused()),
+    }
+}
+
+fn refused() -> Error {
+    Protocol::new(Code::InvalidToken, "the registration access token is not valid").into()
+}
+
 /// Whose registration it is, by its registration access token. A name that is not registered is answered as a wrong token
 /// is (RFC 7592 section 2.1).
 async fn manager(
@@ -151,7 +150,6 @@ async fn manager(
     ctx: &Ctx,
     (req, id): (&HttpRequest, &str),
 ) -> Result<(Arc<Client>, Zeroizing<String>)> {
-    let refused = || Error::from(Protocol::new(Code::InvalidToken, "the registration access token is not valid"));
     let Some(token) = bearer(req)? else {
         return Err(missing("a registration access token is needed"));
     };
@@ -183,7 +181,7 @@ async fn throttle(app: &Process, ctx: &Ctx) -> Result<()> {
     let rule =
         Rule { name: "register/address", limit: app.config().registration.per_hour, window: Duration::from_secs(3600) };
     let (tenant, now, key) = (ctx.tenant.id, app.store.now(), limit::prefix(ctx.ip).into_bytes());
-    let count = async move |tx: &crate::db::Tx| limit::count(tx, tenant, &[(rule, key.clone())], now).await;
+    let count = async move |tx: &Tx| limit::count(tx, tenant, &[(rule, key.clone())], now).await;
     match app.db().write(count).await? {
         Verdict::Allowed => Ok(()),
         Verdict::Exceeded { retry_after, .. } => {
@@ -249,8 +247,21 @@ fn told(ctx: &Ctx, client: &Client) -> Map<String, Value> {
     say("policy_uri", json!(r.policy_uri));
     say("tos_uri", json!(r.tos_uri));
     say("jwks", r.jwks.as_ref().map_or(Value::Null, |j| j.0.clone()));
-    if r.token_endpoint_auth_method == ClientAuth::None {
-        told.remove("client_secret");
-    }
     told
+}
+
+/// A registration, with the token that manages it (RFC 7592 section 3) and, once, the secret.
+fn answer(
+    mut response: HttpResponseBuilder,
+    mut told: Map<String, Value>,
+    (manages, secret): (&str, Option<&String>),
+) -> HttpResponse {
+    if let Some(secret) = secret {
+        told.insert("client_secret".into(), secret.as_str().into());
+        // RFC 7591 section 3.2.1: required beside a secret; zero says never.
+        told.insert("client_secret_expires_at".into(), 0.into());
+    }
+    told.insert("registration_access_token".into(), manages.into());
+    no_store(&mut response);
+    response.json(told)
 }

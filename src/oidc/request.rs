@@ -12,6 +12,7 @@ use crate::http::Params;
 use crate::jose::{Audience, Expect, Expiry, Typ, decrypt, is_encrypted, verify};
 use entity::{JwsAlg, SigningAlg};
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes of a document at a `request_uri`.
@@ -24,9 +25,9 @@ const LEEWAY: Duration = Duration::from_secs(10);
 /// # Errors
 /// `invalid_request_object`, `invalid_request_uri` and their like; to be answered as a page until the redirect URI is proven.
 pub async fn merged(app: &App, ctx: &Ctx, client: &Client, params: &Params) -> Result<Params> {
-    let plain = client.metadata.require_signed_request_object;
+    let signed_only = client.metadata.require_signed_request_object;
     let (object, uri) = match (params.get("request"), params.get("request_uri")) {
-        (None, None) if plain => {
+        (None, None) if signed_only => {
             return Err(Error::protocol(Code::InvalidRequest, "this client must send a signed request object"));
         }
         (None, None) => return Ok(params.clone()),
@@ -60,7 +61,15 @@ pub async fn merged(app: &App, ctx: &Ctx, client: &Client, params: &Params) -> R
             return Err(bad("the request object contradicts the request"));
         }
     }
-    let mut all = params.clone();
+    // RFC 9101 section 4: so that an assertion of the client's is no request.
+    if claims.get("sub").and_then(Value::as_str) == Some(client.id()) {
+        return Err(bad("a client assertion is no request object"));
+    }
+    let mut all = match signed_only {
+        // RFC 9101 section 6.3: then nothing counts but what was signed; the client alone is named outside.
+        true => params.only("client_id"),
+        false => params.clone(),
+    };
     all.remove("request");
     all.remove("request_uri");
     for (name, value) in claims {
@@ -126,12 +135,15 @@ async fn proven(app: &App, ctx: &Ctx, client: &Client, object: String) -> Result
         Some(alg) => alg.signing().into_iter().collect(),
         None => SigningAlg::ALL.to_vec(),
     };
-    let secrets = match m.request_object_signing_alg {
-        Some(JwsAlg::Hs256) => client.shared_secrets(now),
-        _ => vec![],
-    };
     let kid = crate::jose::kid(&object);
-    let keys = app.clients.documents.keys(&app.fetch, client, kid.as_deref(), now).await.map_err(refused)?;
+    // Where the secret is the key no document is asked for.
+    let (secrets, verifiers) = match m.request_object_signing_alg {
+        Some(JwsAlg::Hs256) => (client.shared_secrets(now), Arc::default()),
+        _ => {
+            let keys = app.clients.documents.keys(&app.fetch, client, kid.as_deref(), now).await.map_err(refused)?;
+            (vec![], keys.verifiers)
+        }
+    };
     let issuers = [client.id()];
     let own = [&*ctx.issuer];
     let expect = Expect {
@@ -141,7 +153,7 @@ async fn proven(app: &App, ctx: &Ctx, client: &Client, object: String) -> Result
         unaddressed: true,
         audience: Audience::OneOf(&own),
         algs: &algs,
-        keys: &keys.verifiers,
+        keys: &verifiers,
         secrets: &secrets,
         now,
         late: LEEWAY,

@@ -78,11 +78,11 @@ pub(super) async fn respond(
     client: &Client,
     (mint, subject, refresh): (&Mint, &Subject<'_>, Option<Zeroizing<String>>),
 ) -> Result<HttpResponse> {
-    let wishes = subject.bound.claims.as_ref().map(|c| &c.id_token).filter(|wishes| !wishes.is_empty());
-    let told = match wishes {
+    let claims = subject.bound.claims.clone().map(|c| c.within(&client.row.scopes));
+    let told = match claims.map(|c| c.id_token).filter(|wishes| !wishes.is_empty()) {
         Some(wishes) => {
             let person = account::by_id(app.db().read(), ctx.tenant.id, subject.bound.user).await?;
-            person.map(|p| told(&p, &Scopes::default(), wishes)).unwrap_or_default()
+            person.map(|p| told(&p, &Scopes::default(), &wishes)).unwrap_or_default()
         }
         None => Map::new(),
     };

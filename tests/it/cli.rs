@@ -782,3 +782,31 @@ async fn the_reference_of_an_error_page_is_in_the_log_with_its_cause() {
     serving.terminate();
     serving.hear("told to stop");
 }
+
+#[tokio::test]
+async fn a_metadata_file_is_taken_whole_or_not_at_all() {
+    let house = House::new().await;
+    drop(house.serve());
+    let create = |text: &str| {
+        let file = house.file("more.json", text);
+        house.run(&[
+            "client",
+            "create",
+            "--name",
+            "Wiki",
+            "--redirect-uri",
+            CALLBACK,
+            "--metadata",
+            file.to_str().unwrap(),
+        ])
+    };
+    create(r#"{"subject_type":"pairwise","logo_uri":"https://app.example.com/l.png"}"#).done();
+    for (text, says) in [
+        (r#"{"subject_tpye":"pairwise"}"#, "subject_tpye is none of"),
+        (r#"{"subject_type":"private"}"#, "subject_type"),
+        ("[]", "a JSON object is wanted"),
+        ("{", "not JSON"),
+    ] {
+        assert!(create(text).refused(2).contains(says), "{text}");
+    }
+}

@@ -363,3 +363,11 @@ async fn a_server_takes_the_descriptors_that_it_may_have_and_leaves_some_to_itse
     drop(sockets);
     assert!(ready().await);
 }
+
+#[tokio::test]
+async fn switches_for_tests_are_shouted_about() {
+    let mut house = House::new().await;
+    house.set("KEYWARD__FETCH__PRIVATE_ADDRESSES", "127.0.0.0/8");
+    let serving = house.serve();
+    assert!(serving.log().contains("fetch.private_addresses is set"), "{}", serving.log());
+}
